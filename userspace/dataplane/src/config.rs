@@ -1,0 +1,150 @@
+//! What to receive, and how: one description for both backends.
+
+use std::{net::IpAddr, time::Duration};
+
+use xdpsar_wire::{LbFraming, steering::LaneMode};
+
+/// Everything a receive backend needs to know.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ReceiveConfig {
+    /// Address to receive on; unspecified (`0.0.0.0`, `::`) takes any of that
+    /// IP version.
+    pub listen: IpAddr,
+    /// First UDP port.
+    pub base_port: u16,
+    /// UDP ports from `base_port` on: a power of two, at most 16384.
+    pub ports: u16,
+    /// How a datagram's lane is found.
+    pub lane_mode: LaneMode,
+    /// Lanes: a power of two. Equal to `ports` in [`LaneMode::Port`].
+    pub lanes: u16,
+    /// Whether datagrams carry the LB header.
+    pub framing: LbFraming,
+    /// Worker threads; lane `l` belongs to worker `l % workers`.
+    pub workers: usize,
+    /// How a worker waits for packets.
+    pub wait: Wait,
+    /// Options of the AF_XDP path.
+    pub xdp: XdpOptions,
+    /// Options of the socket path.
+    pub socket: SocketOptions,
+}
+
+/// How a worker waits when there is nothing to receive.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Wait {
+    /// Spin a little, nap, then sleep in the kernel until something comes.
+    #[default]
+    Adaptive,
+    /// Never sleep: for a core of one's own, that no NIC interrupt shares.
+    Spin,
+    /// Always sleep in the kernel: least CPU.
+    Sleep,
+}
+
+/// Options of the AF_XDP path.
+#[derive(Clone, Debug, PartialEq)]
+pub struct XdpOptions {
+    /// Network interface that carries `listen`; found by address when `None`.
+    pub interface: Option<String>,
+    /// Where the program is attached.
+    pub attach: AttachMode,
+    /// Whether the kernel copies packets into our memory.
+    pub copy: CopyMode,
+    /// How workers, queues and sockets belong together.
+    pub layout: Layout,
+    /// Entries in each socket's RX ring (a power of two); `None` chooses by
+    /// layout so that posted frames exceed the sum of the RX rings.
+    pub rx_ring: Option<u32>,
+    /// Ask the kernel to poll the NIC from the worker (`SO_PREFER_BUSY_POLL`)
+    /// with this many packets per call. Has an effect with zero-copy only.
+    pub busy_poll: Option<u16>,
+    /// Which UDP checksums are verified in user space.
+    pub checksum: Checksum,
+    /// How long to keep trying while the kernel still tears down the queue's
+    /// former owner (`EBUSY`).
+    pub bind_retry: Duration,
+}
+
+impl Default for XdpOptions {
+    fn default() -> Self {
+        Self {
+            interface: None,
+            attach: AttachMode::default(),
+            copy: CopyMode::default(),
+            layout: Layout::default(),
+            rx_ring: None,
+            busy_poll: None,
+            checksum: Checksum::default(),
+            bind_retry: Duration::from_secs(1),
+        }
+    }
+}
+
+/// Where the XDP program is attached.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AttachMode {
+    /// In the driver where it can, else in the generic hook, with a warning.
+    #[default]
+    Auto,
+    /// In the driver or not at all.
+    Native,
+    /// In the generic hook: any interface, after the kernel built its skb.
+    Generic,
+}
+
+/// Whether the kernel copies packets into our memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CopyMode {
+    /// Zero-copy where the driver has it, else copy.
+    #[default]
+    Auto,
+    /// Copy.
+    Copy,
+    /// Zero-copy or not at all.
+    ZeroCopy,
+}
+
+/// How workers, RX queues and AF_XDP sockets belong together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Layout {
+    /// Queue-per-core where there are at least as many RX queues as workers,
+    /// else fan-out.
+    #[default]
+    Auto,
+    /// Queue `q` belongs to worker `q % workers`: nothing is shared. All
+    /// fragments of an event must reach one queue (one flow per event does).
+    QueuePerCore,
+    /// Every worker has a socket on every queue, the lane decides: the
+    /// sockets of a queue share its memory and its fill ring.
+    FanOut,
+}
+
+/// Which UDP checksums the AF_XDP path verifies. (On the socket path the
+/// kernel verifies them all.)
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Checksum {
+    /// None.
+    Off,
+    /// Those that are there: 0 (none) passes, and so does the bare
+    /// pseudo-header sum that a local sender's unfinished checksum is.
+    #[default]
+    Auto,
+    /// Every datagram must carry a correct one.
+    Strict,
+}
+
+/// Options of the socket path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SocketOptions {
+    /// Receive buffer of each socket in bytes (`SO_RCVBUF`, read back).
+    pub buffer: usize,
+    /// Let the kernel hand over runs of datagrams in one piece (`UDP_GRO`).
+    pub gro: bool,
+}
+
+impl Default for SocketOptions {
+    fn default() -> Self {
+        Self { buffer: 32 << 20, gro: true }
+    }
+}

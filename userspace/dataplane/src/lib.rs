@@ -1,0 +1,17 @@
+//! Packet I/O: how datagrams get from the wire to a worker, and back out.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`config`] | what to receive, and how: one description for both backends |
+//! | [`source`] | what a worker sees: datagrams, one batch at a time, and counters |
+//! | [`error`] | why something could not be set up: asked, found, do this |
+
+pub mod config;
+pub mod error;
+pub mod source;
+
+pub use config::{
+    AttachMode, Checksum, CopyMode, Layout, ReceiveConfig, SocketOptions, Wait, XdpOptions,
+};
+pub use error::{ReceiveError, SetupError};
+pub use source::{Datagram, Source, SourceCounters};

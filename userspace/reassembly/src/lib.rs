@@ -1,0 +1,2 @@
+//! Event reassembly: datagrams in, whole events out.
+#![warn(missing_docs)]
