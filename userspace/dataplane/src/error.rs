@@ -57,13 +57,7 @@ impl SetupError {
         found: impl Into<String>,
         remedy: impl Into<String>,
     ) -> Self {
-        Self {
-            kind,
-            asked: asked.into(),
-            found: found.into(),
-            remedy: remedy.into(),
-            source: None,
-        }
+        Self { kind, asked: asked.into(), found: found.into(), remedy: remedy.into(), source: None }
     }
 
     /// The same error with the system's own as its source.

@@ -42,7 +42,9 @@ impl LbVersion {
 }
 
 /// View of an LB header, laid over the wire bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned,
+)]
 #[repr(C)]
 pub struct LbHeader {
     magic: [u8; 2],

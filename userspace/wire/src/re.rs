@@ -17,7 +17,9 @@ pub const RE_HEADER_LEN: usize = 20;
 pub const RE_MAGIC: [u8; 2] = [0x10, 0x00];
 
 /// View of an RE header, laid over the wire bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned,
+)]
 #[repr(C)]
 pub struct ReHeader {
     version: [u8; 2],

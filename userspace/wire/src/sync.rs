@@ -13,7 +13,9 @@ pub const SYNC_MAGIC: [u8; 2] = *b"LC";
 pub const SYNC_VERSION: u8 = 2;
 
 /// View of a Sync message, laid over the wire bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned,
+)]
 #[repr(C)]
 pub struct SyncMessage {
     magic: [u8; 2],

@@ -1,0 +1,35 @@
+//! Commands that configure a network, run to their end.
+
+use std::process::Command;
+
+/// Runs `line`, split at blanks, and returns what it printed.
+///
+/// # Panics
+/// If it cannot be started or fails: with the line, its status and all it
+/// said. A lab that is not what it claims to be is no place for a test.
+pub fn run(line: &str) -> String {
+    attempt(line).unwrap_or_else(|failure| panic!("{failure}"))
+}
+
+/// As [`run`], for a command whose failure is an answer.
+///
+/// # Errors
+/// The line, its status and all it said.
+pub fn attempt(line: &str) -> Result<String, String> {
+    let mut words = line.split_ascii_whitespace();
+    let program = words.next().ok_or("an empty command line")?;
+    let output = Command::new(program)
+        .args(words)
+        .output()
+        .map_err(|error| format!("`{line}` could not be started: {error}"))?;
+    if output.status.success() {
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    } else {
+        Err(format!(
+            "`{line}`: {}\n{}{}",
+            output.status,
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        ))
+    }
+}
