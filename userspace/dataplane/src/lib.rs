@@ -5,13 +5,23 @@
 //! | [`config`] | what to receive, and how: one description for both backends |
 //! | [`source`] | what a worker sees: datagrams, one batch at a time, and counters |
 //! | [`error`] | why something could not be set up: asked, found, do this |
+//! | [`socket`] | receiving by `recvmmsg` and GRO: no privileges needed |
+//! | [`host`] | interfaces, routes, kernel, capabilities |
+//! | [`pin`] | one worker, one core |
+//! | [`random`] | fast random numbers for spreading load |
 
 pub mod config;
 pub mod error;
+pub mod host;
+pub mod pin;
+pub mod random;
+pub mod socket;
 pub mod source;
+mod sys;
 
 pub use config::{
     AttachMode, Checksum, CopyMode, Layout, ReceiveConfig, SocketOptions, Wait, XdpOptions,
 };
 pub use error::{ReceiveError, SetupError};
+pub use socket::SocketSource;
 pub use source::{Datagram, Source, SourceCounters};

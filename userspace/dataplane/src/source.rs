@@ -58,6 +58,9 @@ pub struct SourceCounters {
     /// Dropped: a frame that the steering program should not have let
     /// through (AF_XDP), so unsound that it has no lane.
     pub bad_frame: u64,
+    /// Dropped: sound, but without the LB header whose entropy would have
+    /// been its lane (socket path; the steering program counts its own).
+    pub no_entropy: u64,
     /// Lost in the kernel because we were too slow: socket buffer overflow,
     /// or RX ring full, fill ring empty and allocation failures of AF_XDP.
     pub kernel_drops: u64,
@@ -77,6 +80,7 @@ impl SourceCounters {
         self.truncated += other.truncated;
         self.bad_checksum += other.bad_checksum;
         self.bad_frame += other.bad_frame;
+        self.no_entropy += other.no_entropy;
         self.kernel_drops += other.kernel_drops;
         self.rx_ring_full += other.rx_ring_full;
         self.fill_ring_empty += other.fill_ring_empty;

@@ -1,0 +1,148 @@
+//! What this host is like: interfaces, routes, kernel, privileges.
+
+mod interface;
+
+use std::{
+    ffi::CStr,
+    io,
+    mem::MaybeUninit,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    os::fd::AsFd,
+};
+
+pub use interface::{
+    Interface, LocalAddress, interface_by_name, interface_names, interface_of, local_addresses,
+};
+
+use crate::sys;
+
+/// The way that datagrams to one destination take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// Largest IP datagram in bytes. At most 65535 over IPv4, whose length
+    /// field has 16 bits, though the loopback interface has 65536.
+    pub mtu: u32,
+    /// The address that they leave from.
+    pub source: IpAddr,
+}
+
+/// Looks up the route to `to`, without sending anything.
+///
+/// # Errors
+/// The system's, `ENETUNREACH` above all.
+pub fn route_to(to: &SocketAddr) -> io::Result<Route> {
+    let socket = sys::udp_socket(to)?;
+    // Port 0 cannot be connected to; any other asks the same route.
+    let mut peer = *to;
+    if peer.port() == 0 {
+        peer.set_port(9);
+    }
+    sys::connect(socket.as_fd(), &peer)?;
+    let (level, name) = match to {
+        SocketAddr::V4(_) => (libc::IPPROTO_IP, libc::IP_MTU),
+        SocketAddr::V6(_) => (libc::IPPROTO_IPV6, libc::IPV6_MTU),
+    };
+    let mtu = sys::get_option(socket.as_fd(), level, name, 0)?;
+    let source = sys::local_address(socket.as_fd())?.ip();
+    Ok(Route { mtu: u32::try_from(mtu).unwrap_or(0), source })
+}
+
+/// The kernel's version, major and minor: `(6, 18)`. `(0, 0)` if it does not
+/// say.
+pub fn kernel_release() -> (u32, u32) {
+    let mut name = MaybeUninit::<libc::utsname>::zeroed();
+    // SAFETY: `name` is as large as the structure that is written.
+    if unsafe { libc::uname(name.as_mut_ptr()) } != 0 {
+        return (0, 0);
+    }
+    // SAFETY: zeroed before and filled by uname: arrays of bytes.
+    let name = unsafe { name.assume_init() };
+    // SAFETY: uname terminates each of its strings.
+    let release = unsafe { CStr::from_ptr(name.release.as_ptr()) };
+    parse_release(&release.to_string_lossy()).unwrap_or((0, 0))
+}
+
+fn parse_release(release: &str) -> Option<(u32, u32)> {
+    let mut parts = release.split(|c: char| !c.is_ascii_digit());
+    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+}
+
+/// Capabilities that AF_XDP with a program of its own needs, by their numbers
+/// in `include/uapi/linux/capability.h`.
+const CAP_NET_ADMIN: u32 = 12;
+const CAP_NET_RAW: u32 = 13;
+const CAP_SYS_ADMIN: u32 = 21;
+const CAP_BPF: u32 = 39;
+
+/// The capabilities that the AF_XDP path needs and this thread lacks.
+///
+/// `CAP_NET_RAW` opens the sockets, `CAP_NET_ADMIN` attaches the program,
+/// `CAP_BPF` (since Linux 5.8; `CAP_SYS_ADMIN` includes it) loads it.
+pub fn missing_capabilities() -> Vec<&'static str> {
+    let status = std::fs::read_to_string("/proc/thread-self/status").unwrap_or_default();
+    missing_from(effective_capabilities(&status))
+}
+
+fn effective_capabilities(status: &str) -> u64 {
+    let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    line.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok()).unwrap_or(0)
+}
+
+fn missing_from(effective: u64) -> Vec<&'static str> {
+    let has = |capability: u32| effective & (1 << capability) != 0;
+    let mut missing = Vec::new();
+    if !has(CAP_NET_ADMIN) {
+        missing.push("CAP_NET_ADMIN");
+    }
+    if !has(CAP_NET_RAW) {
+        missing.push("CAP_NET_RAW");
+    }
+    if !has(CAP_BPF) && !has(CAP_SYS_ADMIN) {
+        missing.push("CAP_BPF");
+    }
+    missing
+}
+
+/// `fe80::/10`: meaningful together with an interface only.
+pub(crate) const fn is_link_local(address: &Ipv6Addr) -> bool {
+    address.segments()[0] & 0xffc0 == 0xfe80
+}
+
+/// The wildcard address of the same IP version.
+pub(crate) const fn wildcard(like: &IpAddr) -> IpAddr {
+    match like {
+        IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_route_to_ourselves_is_the_loopback() {
+        let route = route_to(&"127.0.0.1:0".parse().unwrap()).unwrap();
+        assert_eq!(route.source, IpAddr::V4(Ipv4Addr::LOCALHOST));
+        assert_eq!(route.mtu, interface_by_name("lo").unwrap().unwrap().mtu.min(65535));
+        let route = route_to(&"[::1]:19522".parse().unwrap()).unwrap();
+        assert_eq!(route.source, IpAddr::V6(Ipv6Addr::LOCALHOST));
+    }
+
+    #[test]
+    fn kernel_releases_are_read() {
+        assert_eq!(parse_release("6.18.44-fc-v445"), Some((6, 18)));
+        assert_eq!(parse_release("5.15-rc3"), Some((5, 15)));
+        assert_eq!(parse_release("next"), None);
+        assert!(kernel_release() > (3, 0));
+    }
+
+    #[test]
+    fn capabilities_are_read_from_the_status_file() {
+        let status = "Name:\tx\nCapPrm:\tff\nCapEff:\t0000000000003000\nCapBnd:\t0\n";
+        assert_eq!(missing_from(effective_capabilities(status)), ["CAP_BPF"]);
+        assert_eq!(missing_from(1 << CAP_SYS_ADMIN), ["CAP_NET_ADMIN", "CAP_NET_RAW"]);
+        assert!(missing_from(u64::MAX).is_empty());
+        assert_eq!(effective_capabilities(""), 0);
+    }
+}
