@@ -196,6 +196,14 @@ impl Host {
         }
     }
 
+    /// Sets the pause between two neighbour solicitations, in milliseconds.
+    pub(crate) fn ask_neighbours_every(&self, pause_ms: u32) {
+        let (netns, interface) = (self.netns(), &self.interface);
+        tool::run(&format!(
+            "ip -n {netns} ntable change name ndisc_cache dev {interface} retrans {pause_ms}"
+        ));
+    }
+
     fn link(&self) -> Value {
         let text =
             tool::run(&format!("ip -j -n {} link show dev {}", self.netns(), self.interface));

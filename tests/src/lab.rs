@@ -22,6 +22,7 @@ use std::{
         Once,
         atomic::{AtomicU32, Ordering},
     },
+    time::{Duration, Instant},
 };
 
 use crate::{host::Host, tool};
@@ -93,15 +94,21 @@ impl Lab {
             )
         };
         let lab = Self { sender: host(sender, "va", 1), receiver: host(receiver, "vb", 2) };
-        lab.sender.wait_until_up();
-        lab.receiver.wait_until_up();
+        for host in [&lab.sender, &lab.receiver] {
+            host.wait_until_up();
+        }
+        // IPv6 hears its neighbours' questions only some time after the
+        // interface came up, and they are asked once a second: for now, more
+        // often.
+        lab.sender.ask_neighbours_every(20);
         for v6 in [false, true] {
             let to = lab.receiver.address(v6);
-            // IPv6 hears its neighbours' questions only some time after the
-            // interface came up, and they ask once a second.
-            let answered = (0..5).map(|_| lab.sender.ping(to, 56)).find_map(Result::ok);
-            assert!(answered.is_some(), "the new lab does not answer at {to}");
+            let deadline = Instant::now() + Duration::from_secs(5);
+            while let Err(failure) = lab.sender.ping(to, 56) {
+                assert!(Instant::now() < deadline, "the new lab does not answer: {failure}");
+            }
         }
+        lab.sender.ask_neighbours_every(1000);
         lab
     }
 }
