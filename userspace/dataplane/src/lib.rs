@@ -6,6 +6,7 @@
 //! | [`source`] | what a worker sees: datagrams, one batch at a time, and counters |
 //! | [`error`] | why something could not be set up: asked, found, do this |
 //! | [`socket`] | receiving by `recvmmsg` and GRO: no privileges needed |
+//! | [`send`] | events cut into datagrams and sent by `sendmmsg` |
 //! | [`host`] | interfaces, routes, kernel, capabilities |
 //! | [`pin`] | one worker, one core |
 //! | [`random`] | fast random numbers for spreading load |
@@ -15,6 +16,7 @@ pub mod error;
 pub mod host;
 pub mod pin;
 pub mod random;
+pub mod send;
 pub mod socket;
 pub mod source;
 mod sys;
@@ -23,5 +25,6 @@ pub use config::{
     AttachMode, Checksum, CopyMode, Layout, ReceiveConfig, SocketOptions, Wait, XdpOptions,
 };
 pub use error::{ReceiveError, SetupError};
+pub use send::{MmsgSender, OutgoingEvent, SendConfig, SendCounters, SendError};
 pub use socket::SocketSource;
 pub use source::{Datagram, Source, SourceCounters};

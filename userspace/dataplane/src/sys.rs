@@ -123,6 +123,13 @@ impl RawAddress {
         Self { storage, len: len as socklen_t }
     }
 
+    /// What `msg_name` takes: where it lies, and its length. Valid while
+    /// `self` stays where it is.
+    pub(crate) fn name(&mut self) -> (*mut c_void, socklen_t) {
+        let storage: *mut libc::sockaddr_storage = &mut self.storage;
+        (storage.cast(), self.len)
+    }
+
     fn as_ptr(&self) -> *const libc::sockaddr {
         let storage: *const libc::sockaddr_storage = &self.storage;
         storage.cast()

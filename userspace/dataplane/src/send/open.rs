@@ -1,0 +1,142 @@
+//! Opening a sender, or saying why it cannot be.
+
+use std::{io, net::SocketAddr};
+
+use super::{Arena, Flow, MmsgSender, SendConfig, SendCounters, plan};
+use crate::{
+    error::{SetupError, SetupErrorKind},
+    host,
+    random::SplitMix64,
+};
+
+/// What the route's MTU is limited to when nobody names one: EJFAT's jumbo
+/// frames. A loopback interface would say 65536.
+const LARGEST_DEFAULT_MTU: u32 = 9000;
+/// The IP length fields have 16 bits.
+const LARGEST_MTU: u32 = 65_535;
+/// As many flows as E2SAR allows.
+const MAX_SOCKETS: usize = 128;
+
+pub(super) fn open(config: &SendConfig) -> Result<MmsgSender, SetupError> {
+    check(config)?;
+    let to = config.to;
+    let mtu = mtu(config)?;
+    let with_lb = config.lb.is_some();
+    let overhead = plan::overhead(to.ip(), with_lb);
+    let Some(max_payload) = plan::max_payload(mtu, to.ip(), with_lb) else {
+        return Err(SetupError::new(
+            SetupErrorKind::Mtu,
+            format!("send to {to} with an MTU of {mtu} bytes"),
+            format!("the headers alone take {overhead}"),
+            format!("choose {} at least; Ethernet has 1500 or 9000", overhead + 1),
+        ));
+    };
+    let mut random = SplitMix64::from_os();
+    let mut flows = Vec::with_capacity(config.sockets);
+    let mut send_buffer = usize::MAX;
+    for _ in 0..config.sockets {
+        let opened = Flow::open(to, config.send_buffer, &mut random);
+        let (flow, granted) = opened.map_err(|error| refused(&to, error))?;
+        flows.push(flow);
+        send_buffer = send_buffer.min(granted);
+    }
+    Ok(MmsgSender {
+        to,
+        port_mask: config.ports - 1,
+        flows,
+        next_flow: 0,
+        arena: Arena::new(with_lb),
+        lb: config.lb,
+        mtu,
+        max_payload,
+        overhead: overhead as u64,
+        send_buffer,
+        counters: SendCounters::default(),
+    })
+}
+
+fn check(config: &SendConfig) -> Result<(), SetupError> {
+    let (to, ports) = (config.to, config.ports);
+    let usage = |asked: String, found: &str, remedy: &str| {
+        Err(SetupError::new(SetupErrorKind::Usage, asked, found, remedy))
+    };
+    if config.sockets == 0 || config.sockets > MAX_SOCKETS {
+        return usage(
+            format!("send through {} sockets", config.sockets),
+            "each is one flow, and an event needs one",
+            "choose from 1 to 128",
+        );
+    }
+    if !ports.is_power_of_two() {
+        return usage(
+            format!("send to {ports} ports"),
+            "the low bits of the entropy choose one",
+            "choose a power of two",
+        );
+    }
+    if to.port() == 0 || to.ip().is_unspecified() {
+        return usage(
+            format!("send to {to}"),
+            "that is nowhere",
+            "name the receiver's address and port",
+        );
+    }
+    if u32::from(to.port()) + u32::from(ports) - 1 > u32::from(u16::MAX) {
+        return usage(
+            format!("send to {ports} ports from {} on", to.port()),
+            "the last one would be past 65535",
+            "choose a lower first port or fewer ports",
+        );
+    }
+    Ok(())
+}
+
+/// The MTU to fill: what was asked for if the route takes it, else the
+/// route's.
+fn mtu(config: &SendConfig) -> Result<u32, SetupError> {
+    let to = config.to;
+    let route = host::route_to(&to).map_err(|error| refused(&to, error))?.mtu.min(LARGEST_MTU);
+    match config.mtu {
+        None | Some(0) => Ok(route.min(LARGEST_DEFAULT_MTU)),
+        Some(mtu) if mtu <= route => Ok(mtu),
+        Some(mtu) => Err(SetupError::new(
+            SetupErrorKind::Mtu,
+            format!("send to {to} with an MTU of {mtu} bytes"),
+            format!("the route there takes {route} at most"),
+            format!("choose {route} or less, or raise the interface's MTU (`ip link set mtu`)"),
+        )),
+    }
+}
+
+fn refused(to: &SocketAddr, error: io::Error) -> SetupError {
+    let asked = format!("send to {to}");
+    let new = |kind, found: &str, remedy: &str| SetupError::new(kind, asked.clone(), found, remedy);
+    match error.raw_os_error() {
+        Some(libc::ENETUNREACH | libc::EHOSTUNREACH | libc::EADDRNOTAVAIL) => new(
+            SetupErrorKind::NoInterface,
+            "there is no route to it",
+            "check the address, and `ip route get` for it",
+        ),
+        Some(libc::EAFNOSUPPORT) => new(
+            SetupErrorKind::Unsupported,
+            "this kernel has that IP version switched off",
+            "name an address of the other IP version",
+        ),
+        Some(libc::EMFILE | libc::ENFILE) => new(
+            SetupErrorKind::System,
+            "too many open files",
+            "raise the limit (`ulimit -n`), or ask for fewer sockets",
+        ),
+        Some(libc::EACCES) => new(
+            SetupErrorKind::Permission,
+            "the system does not let us send there (a broadcast address?)",
+            "name the address of one host",
+        ),
+        _ => new(
+            SetupErrorKind::System,
+            &format!("the system refused: {error}"),
+            "see the system's error",
+        ),
+    }
+    .caused_by(error)
+}
