@@ -1,0 +1,67 @@
+# xdpsar: everything a person or CI does with the checkout, by name.
+# Only set-up and cargo lines stand here; what they do is in scripts/ and xtask/.
+
+export PATH := $(or $(CARGO_HOME),$(HOME)/.cargo)/bin:$(PATH):/usr/sbin:/sbin
+
+CARGO = cargo
+DEPS = @sh scripts/deps.sh
+
+.DEFAULT_GOAL := help
+.PHONY: help demo build test test-fast lint fmt deny advisories ebpf ebpf-check ci deps clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
+
+demo: ## events across a veth pair through XDP (as root; else over loopback), every byte checked
+	$(DEPS) rust build net
+	$(CARGO) run --release --locked --package xdpsar-cli --bin xdpsar -- demo
+
+build: ## the release binary, target/release/xdpsar
+	$(DEPS) rust build
+	$(CARGO) build --release --locked --package xdpsar-cli
+
+test: ## all tests; those for root are skipped for anybody else (SUDO=1 runs them with sudo)
+	$(DEPS) rust build net
+	@SUDO='$(SUDO)' sh scripts/test.sh --workspace
+
+test-fast: ## unit tests only: no network, no privileges, seconds
+	$(DEPS) rust build
+	$(CARGO) test --locked --workspace --lib --bins
+
+lint: ## rustfmt and clippy, warnings are errors
+	$(DEPS) rust build lint
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- --deny warnings
+
+fmt: ## format all code
+	$(DEPS) rust lint
+	$(CARGO) fmt --all
+
+deny: ## licences, sources and duplicates of the crates we build on
+	$(DEPS) rust deny
+	$(CARGO) deny --locked check licenses bans sources
+
+advisories: ## known vulnerabilities in those crates (fetches the advisory database)
+	$(DEPS) rust deny
+	$(CARGO) deny --locked check advisories
+
+ebpf: ## build the XDP program and refresh the committed object
+	$(DEPS) rust ebpf
+	$(CARGO) xtask ebpf
+
+ebpf-check: ## rebuild the XDP program and compare it with the committed object
+	$(DEPS) rust ebpf
+	$(CARGO) xtask ebpf --check
+
+# Quick answers first; the tests last, so that their result closes the log.
+ci: ## what CI runs
+	@for step in lint deny ebpf-check demo test; do \
+		printf '\n=== make %s, %s\n' "$$step" "$$(date -u +%H:%M:%S)"; \
+		$(MAKE) --no-print-directory "$$step" || exit 1; \
+	done
+
+deps: ## install what building and testing need
+	$(DEPS) rust build net lint
+
+clean: ## remove what was built
+	$(CARGO) clean
