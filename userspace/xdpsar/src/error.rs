@@ -1,0 +1,24 @@
+//! What can go wrong.
+
+use xdpsar_dataplane::{ReceiveError, SetupError};
+
+/// A failure of this library. The text says what was asked, what is there,
+/// and what to do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// It could not be set up. Nothing stays attached, bound or running.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+    /// Receiving stopped: the interface or a socket is gone.
+    #[error(transparent)]
+    Receive(#[from] ReceiveError),
+    /// A worker thread ended by a defect of ours; please report it.
+    #[error("worker {worker} stopped on an internal error: {message}")]
+    Worker {
+        /// Which worker.
+        worker: usize,
+        /// Its panic message.
+        message: String,
+    },
+}

@@ -1,0 +1,46 @@
+//! Segmentation and reassembly of EJFAT event streams.
+//!
+//! ```text
+//! wire ─▶ backend (AF_XDP or sockets) ─▶ worker threads, one per core ─▶ bounded queue ─▶ Event
+//! ```
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`reassembler`] | the running receiver: events out, statistics, orderly stop |
+//! | [`builder`] | its options, their limits and defaults |
+//! | [`backend`] | AF_XDP or sockets: which, and why |
+//! | [`stats`] | what became of every datagram and event |
+//! | [`segmenter`] | the sender: events in, datagrams out |
+//! | [`error`] | what can go wrong |
+//!
+//! ```no_run
+//! # fn main() -> Result<(), xdpsar::Error> {
+//! let receiver = xdpsar::Reassembler::builder("10.0.0.1:19522".parse().unwrap()).start()?;
+//! for event in &receiver {
+//!     println!("event {} of {} bytes", event.event_number(), event.len());
+//! }
+//! # Ok(())
+//! # }
+//! ```
+#![forbid(unsafe_code)]
+
+pub mod backend;
+pub mod builder;
+pub mod error;
+mod handoff;
+pub mod reassembler;
+pub mod stats;
+mod worker;
+
+pub use backend::{Backend, BackendInfo, BackendKind};
+pub use builder::ReassemblerBuilder;
+pub use error::Error;
+pub use handoff::Overflow;
+pub use reassembler::{Reassembler, RecvTimeoutError, Stopper, TryRecvError};
+pub use stats::{Dropped, EventsLost, Stats, WorkerStats};
+pub use xdpsar_dataplane::{
+    AttachMode, Checksum, CopyMode, Layout, SetupError, SocketOptions, Wait, XdpOptions,
+    error::SetupErrorKind,
+};
+pub use xdpsar_reassembly::{BudgetPolicy, Event, LossCause, LostEvent};
+pub use xdpsar_wire::{LbFraming, LbVersion, steering::LaneMode};

@@ -1,0 +1,369 @@
+//! The running receiver.
+
+use std::{
+    fmt,
+    net::SocketAddr,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError,
+        mpsc::{self, SyncSender},
+    },
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use crossbeam_utils::atomic::AtomicCell;
+use xdpsar_dataplane::{SetupError, Source, SourceCounters, error::SetupErrorKind, pin};
+use xdpsar_reassembly::{Assembler, AssemblerConfig, Event, LostEvent, Pool};
+
+pub use crossbeam_channel::{RecvTimeoutError, TryRecvError};
+
+use crate::{
+    Error, Stats, WorkerStats,
+    backend::{self, BackendInfo, Program, Sources},
+    builder::ReassemblerBuilder,
+    handoff::{self, Inlets, Outlet},
+    stats::Snapshot,
+    worker::{Control, Worker},
+};
+
+/// Receives events until stopped or dropped.
+///
+/// All methods take `&self`: several threads may receive from one
+/// `Reassembler`, and each event goes to exactly one of them. Events may
+/// outlive it.
+pub struct Reassembler {
+    inlets: Inlets,
+    control: Arc<Control>,
+    workers: Vec<RunningWorker>,
+    failure: Arc<OnceLock<Error>>,
+    backend: BackendInfo,
+    listen: SocketAddr,
+    pool: Arc<Pool>,
+    started: Instant,
+    end: Mutex<End>,
+}
+
+/// What there is to do at the end, and what is left after it.
+struct End {
+    threads: Vec<JoinHandle<()>>,
+    program: Program,
+    elapsed: Option<Duration>,
+}
+
+struct RunningWorker {
+    core: Option<usize>,
+    source: String,
+    published: Arc<AtomicCell<Snapshot>>,
+}
+
+/// Stops a [`Reassembler`] from elsewhere: a signal handler's thread, another
+/// owner.
+#[derive(Clone, Debug)]
+pub struct Stopper(Arc<Control>);
+
+impl Stopper {
+    /// As [`Reassembler::stop`].
+    pub fn stop(&self) {
+        self.0.stop();
+    }
+}
+
+impl Reassembler {
+    /// A receiver on this address and, unless told otherwise, this one port.
+    pub fn builder(listen: SocketAddr) -> ReassemblerBuilder {
+        ReassemblerBuilder::new(listen)
+    }
+
+    pub(crate) fn start(builder: ReassemblerBuilder) -> Result<Self, Error> {
+        let control = Arc::new(Control::new().map_err(|error| {
+            SetupError::new(
+                SetupErrorKind::System,
+                "an eventfd to stop the workers by",
+                error.to_string(),
+                "raise the limit on open files (ulimit -n)",
+            )
+            .caused_by(error)
+        })?);
+        let opened = backend::open(builder.backend, &builder.receive)?;
+        for warning in &opened.info.warnings {
+            tracing::warn!("{warning}");
+        }
+        tracing::info!(
+            backend = %opened.info.kind, reason = opened.info.reason, "{}", opened.info.detail
+        );
+        let pool = Pool::new(builder.pool());
+        let (outlet, inlets) = handoff::queue(builder.queue, builder.overflow);
+        let mut reassembler = Self {
+            inlets,
+            control,
+            workers: Vec::new(),
+            failure: Arc::new(OnceLock::new()),
+            backend: opened.info,
+            listen: SocketAddr::new(builder.receive.listen, builder.receive.base_port),
+            pool,
+            started: Instant::now(),
+            end: Mutex::new(End { threads: Vec::new(), program: Program::None, elapsed: None }),
+        };
+        // From here on an early return drops `reassembler`, which stops and
+        // joins what has been started.
+        match opened.sources {
+            #[cfg(feature = "xdp")]
+            Sources::Xdp(program, sources) => {
+                reassembler.end().program = Program::Attached(program);
+                reassembler.spawn_all(sources, &builder, &outlet)?;
+            }
+            Sources::Socket(sources) => reassembler.spawn_all(sources, &builder, &outlet)?,
+        }
+        Ok(reassembler)
+    }
+
+    fn spawn_all<S: Source>(
+        &mut self,
+        sources: Vec<S>,
+        builder: &ReassemblerBuilder,
+        outlet: &Outlet,
+    ) -> Result<(), SetupError> {
+        let (report, reports) = mpsc::sync_channel(sources.len());
+        let count = sources.len();
+        for (index, source) in sources.into_iter().enumerate() {
+            let core = builder.cores.get(index).copied();
+            let seat = Seat { index, core, assembler: builder.assembler(index) };
+            self.spawn(source, seat, outlet.clone(), report.clone())?;
+        }
+        for _ in 0..count {
+            // A worker that dies before it reports shows up as a failure.
+            if let Ok(result) = reports.recv() {
+                result?;
+            }
+        }
+        Ok(())
+    }
+
+    fn spawn<S: Source>(
+        &mut self,
+        source: S,
+        seat: Seat,
+        outlet: Outlet,
+        report: SyncSender<Result<(), SetupError>>,
+    ) -> Result<(), SetupError> {
+        let Seat { index, core, assembler } = seat;
+        let published = Arc::new(AtomicCell::new(Snapshot::default()));
+        self.workers.push(RunningWorker {
+            core,
+            source: source.describe(),
+            published: Arc::clone(&published),
+        });
+        let pool = Arc::clone(&self.pool);
+        let control = Arc::clone(&self.control);
+        let failure = Arc::clone(&self.failure);
+        let thread = thread::Builder::new().name(format!("xdpsar-{index}")).spawn(move || {
+            if let Some(core) = core
+                && let Err(error) = pin::pin_current_thread(core)
+            {
+                let _ = report.send(Err(error));
+                return;
+            }
+            let stop_all = Arc::clone(&control);
+            // Made here, so that the table's memory is local to the core.
+            let mut worker = Worker {
+                source,
+                assembler: Assembler::new(assembler, pool),
+                outlet,
+                control,
+                published,
+                source_counters: SourceCounters::default(),
+            };
+            let _ = report.send(Ok(()));
+            drop(report);
+            let error = match catch_unwind(AssertUnwindSafe(|| worker.run())) {
+                Ok(Ok(())) => return,
+                Ok(Err(error)) => Error::Receive(error),
+                Err(panic) => Error::Worker { worker: index, message: panic_message(&*panic) },
+            };
+            tracing::error!(%error, "worker {index} ended");
+            let _ = failure.set(error);
+            // A receiver that has silently lost some of its lanes is worse
+            // than one that ends.
+            stop_all.stop();
+        });
+        match thread {
+            Ok(thread) => {
+                self.end().threads.push(thread);
+                Ok(())
+            }
+            Err(error) => Err(SetupError::new(
+                SetupErrorKind::System,
+                format!("a thread for worker {index}"),
+                error.to_string(),
+                "raise the limit on processes (ulimit -u), or ask for fewer workers",
+            )
+            .caused_by(error)),
+        }
+    }
+
+    /// Waits for the next event. `None` after a stop, once the queue is empty.
+    pub fn recv(&self) -> Option<Event> {
+        self.inlets.events.recv().ok()
+    }
+
+    /// Waits for the next event, `timeout` at most.
+    ///
+    /// # Errors
+    /// `Timeout`; `Disconnected` after a stop, once the queue is empty.
+    pub fn recv_timeout(&self, timeout: Duration) -> Result<Event, RecvTimeoutError> {
+        self.inlets.events.recv_timeout(timeout)
+    }
+
+    /// The next event if one is waiting.
+    ///
+    /// # Errors
+    /// `Empty`; `Disconnected` after a stop, once the queue is empty.
+    pub fn try_recv(&self) -> Result<Event, TryRecvError> {
+        self.inlets.events.try_recv()
+    }
+
+    /// Waits up to `timeout` for an event, then appends it and what else is
+    /// waiting, `at_most` in all, to `into`. Returns how many that were: 0
+    /// after the time-out or a stop.
+    pub fn recv_batch(&self, into: &mut Vec<Event>, at_most: usize, timeout: Duration) -> usize {
+        if at_most == 0 {
+            return 0;
+        }
+        let Ok(first) = self.recv_timeout(timeout) else { return 0 };
+        into.push(first);
+        let before = into.len();
+        into.extend(self.inlets.events.try_iter().take(at_most - 1));
+        1 + into.len() - before
+    }
+
+    /// Events until the end: see [`Reassembler::recv`].
+    pub fn iter(&self) -> Events<'_> {
+        Events(self)
+    }
+
+    /// The next report of a lost event, if one is waiting.
+    pub fn lost(&self) -> Option<LostEvent> {
+        self.inlets.lost.try_recv().ok()
+    }
+
+    /// The backend in use and why.
+    pub const fn backend(&self) -> &BackendInfo {
+        &self.backend
+    }
+
+    /// The address and first port.
+    pub const fn local_addr(&self) -> SocketAddr {
+        self.listen
+    }
+
+    /// What has become of everything received. Live values lag by up to
+    /// 100 ms; after [`Reassembler::join`] they are final.
+    pub fn stats(&self) -> Stats {
+        let mut stats = Stats { queued: self.inlets.events.len() as u64, ..Stats::default() };
+        for (index, worker) in self.workers.iter().enumerate() {
+            let own = WorkerStats {
+                worker: index,
+                core: worker.core,
+                source: worker.source.clone(),
+                ..WorkerStats::default()
+            };
+            stats.add_worker(own, &worker.published.load());
+        }
+        stats.pool_bytes = self.pool.held();
+        let end = self.end();
+        if let Some(counters) = end.program.counters() {
+            stats.add_program(&counters);
+        }
+        stats.elapsed_s = end.elapsed.unwrap_or_else(|| self.started.elapsed()).as_secs_f64();
+        stats
+    }
+
+    /// Why the workers ended by themselves, if they did.
+    pub fn failure(&self) -> Option<&Error> {
+        self.failure.get()
+    }
+
+    /// Begins an orderly end and returns at once: workers take in what has
+    /// already arrived, give up what is still incomplete, and end. Events in
+    /// the queue can still be received.
+    pub fn stop(&self) {
+        self.control.stop();
+    }
+
+    /// A handle that stops this receiver from elsewhere.
+    pub fn stopper(&self) -> Stopper {
+        Stopper(Arc::clone(&self.control))
+    }
+
+    /// Stops, waits for the workers to end, and frees the interface and the
+    /// ports. Events in the queue can still be received afterwards.
+    pub fn join(&self) {
+        self.stop();
+        let mut end = self.end();
+        for thread in end.threads.drain(..) {
+            // Panics are caught and kept in `failure`.
+            let _ = thread.join();
+        }
+        // Only now: while the rings were being drained, packets would have
+        // been answered with "port unreachable".
+        end.program.detach();
+        end.elapsed.get_or_insert_with(|| self.started.elapsed());
+    }
+
+    fn end(&self) -> std::sync::MutexGuard<'_, End> {
+        self.end.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Reassembler {
+    fn drop(&mut self) {
+        self.join();
+    }
+}
+
+impl fmt::Debug for Reassembler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reassembler")
+            .field("listen", &self.listen)
+            .field("backend", &self.backend)
+            .field("workers", &self.workers.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Iterator over events; ends after a stop, once the queue is empty.
+#[derive(Debug)]
+pub struct Events<'a>(&'a Reassembler);
+
+impl Iterator for Events<'_> {
+    type Item = Event;
+
+    fn next(&mut self) -> Option<Event> {
+        self.0.recv()
+    }
+}
+
+impl<'a> IntoIterator for &'a Reassembler {
+    type Item = Event;
+    type IntoIter = Events<'a>;
+
+    fn into_iter(self) -> Events<'a> {
+        self.iter()
+    }
+}
+
+/// Where a worker sits and what it works with.
+struct Seat {
+    index: usize,
+    core: Option<usize>,
+    assembler: AssemblerConfig,
+}
+
+fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
+    panic
+        .downcast_ref::<&str>()
+        .map(ToString::to_string)
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "no message".into())
+}

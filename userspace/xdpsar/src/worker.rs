@@ -1,0 +1,154 @@
+//! A worker thread: one core, one source, one table, no locks.
+
+use std::{
+    os::fd::AsFd,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use crossbeam_utils::atomic::AtomicCell;
+use nix::sys::eventfd::{EfdFlags, EventFd};
+use xdpsar_dataplane::{ReceiveError, Source, SourceCounters};
+use xdpsar_reassembly::Assembler;
+
+use crate::{
+    handoff::{Outlet, WorkerSink},
+    stats::Snapshot,
+};
+
+/// How often counters are published while busy.
+const PUBLISH_EVERY: u64 = 10_000_000;
+/// How often the kernel is asked for its drop counters.
+const ASK_KERNEL_EVERY: u64 = 100_000_000;
+/// Longest sleep: events expire and counters appear at least this often.
+const NAP: Duration = Duration::from_millis(20);
+/// Events expired per batch, so that a burst of losses never delays packets.
+const EXPIRE_PER_BATCH: usize = 16;
+/// After a stop, a source that stays empty for this long is drained.
+const DRAINED_AFTER: Duration = Duration::from_millis(20);
+/// After a stop, a source that never runs dry is left at this point.
+const DRAIN_DEADLINE: Duration = Duration::from_secs(2);
+
+/// What all workers and the [`crate::Stopper`]s share.
+#[derive(Debug)]
+pub(crate) struct Control {
+    pub(crate) stopping: AtomicBool,
+    wake: EventFd,
+}
+
+impl Control {
+    pub(crate) fn new() -> std::io::Result<Self> {
+        let wake =
+            EventFd::from_value_and_flags(0, EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?;
+        Ok(Self { stopping: AtomicBool::new(false), wake })
+    }
+
+    /// Ends all workers' sleep, for good: the eventfd stays readable.
+    pub(crate) fn stop(&self) {
+        self.stopping.store(true, Ordering::Release);
+        // It can fail only with a counter at 2⁶⁴ − 1, and then it is readable.
+        let _ = self.wake.write(1);
+    }
+}
+
+/// Everything a worker thread owns. `source_counters` is the source's last
+/// answer: asking it may be a system call.
+pub(crate) struct Worker<S> {
+    pub(crate) source: S,
+    pub(crate) assembler: Assembler,
+    pub(crate) outlet: Outlet,
+    pub(crate) control: Arc<Control>,
+    pub(crate) published: Arc<AtomicCell<Snapshot>>,
+    pub(crate) source_counters: SourceCounters,
+}
+
+impl<S: Source> Worker<S> {
+    /// Receives until stopped, then until the source is drained.
+    pub(crate) fn run(&mut self) -> Result<(), ReceiveError> {
+        let result = self.receive_until_stopped();
+        let Self { assembler, outlet, control, .. } = self;
+        assembler.finish(&mut WorkerSink { outlet, stopping: &control.stopping });
+        self.publish(true);
+        result
+    }
+
+    fn receive_until_stopped(&mut self) -> Result<(), ReceiveError> {
+        let started = Instant::now();
+        // One clock read a batch; fragments of a batch share it.
+        let clock = || started.elapsed().as_nanos() as u64;
+        let mut now = clock();
+        let mut next_publish = 0;
+        let mut next_kernel = 0;
+        let mut stop = None::<Drain>;
+        loop {
+            let Self { source, assembler, outlet, control, .. } = self;
+            let mut sink = WorkerSink { outlet, stopping: &control.stopping };
+            let received = source.receive(|datagram| {
+                assembler.ingest(datagram.lane, datagram.bytes, now, &mut sink);
+            })?;
+            now = clock();
+            assembler.expire(now, EXPIRE_PER_BATCH, &mut sink);
+            if now >= next_publish || received == 0 {
+                let ask_kernel = now >= next_kernel;
+                if ask_kernel {
+                    next_kernel = now + ASK_KERNEL_EVERY;
+                }
+                next_publish = now + PUBLISH_EVERY;
+                self.publish(ask_kernel);
+            }
+            if self.control.stopping.load(Ordering::Acquire)
+                && stop.get_or_insert_with(Drain::start).is_over(received)
+            {
+                return Ok(());
+            }
+            if received == 0 {
+                if stop.is_some() {
+                    // The wake-up stays readable: waiting on it would spin.
+                    std::thread::sleep(Duration::from_millis(1));
+                } else {
+                    self.source.wait(self.control.wake.as_fd(), NAP)?;
+                }
+                now = clock();
+            }
+        }
+    }
+
+    fn publish(&mut self, ask_kernel: bool) {
+        if ask_kernel {
+            self.source_counters = self.source.counters();
+        }
+        let (events, bytes) = self.assembler.in_progress();
+        self.published.store(Snapshot {
+            core: *self.assembler.counters(),
+            source: self.source_counters,
+            overflow: self.outlet.overflow,
+            in_progress: events as u64,
+            in_progress_bytes: bytes,
+        });
+    }
+}
+
+/// The end of a stopped worker: what has already arrived still counts.
+struct Drain {
+    deadline: Instant,
+    empty_since: Option<Instant>,
+}
+
+impl Drain {
+    fn start() -> Self {
+        Self { deadline: Instant::now() + DRAIN_DEADLINE, empty_since: None }
+    }
+
+    fn is_over(&mut self, received: usize) -> bool {
+        let now = Instant::now();
+        if received > 0 {
+            self.empty_since = None;
+        }
+        let drained = received == 0
+            && now.duration_since(*self.empty_since.get_or_insert(now)) >= DRAINED_AFTER;
+        drained || now >= self.deadline
+    }
+}
