@@ -6,6 +6,8 @@
 //! | [`source`] | what a worker sees: datagrams, one batch at a time, and counters |
 //! | [`error`] | why something could not be set up: asked, found, do this |
 //! | [`socket`] | receiving by `recvmmsg` and GRO: no privileges needed |
+//! | `steering` | the XDP program: load, configure, attach, count (feature `xdp`) |
+//! | `inspect` | who holds an XDP hook, what a NIC can do (feature `inspect`) |
 //! | [`send`] | events cut into datagrams and sent by `sendmmsg` |
 //! | [`host`] | interfaces, routes, kernel, capabilities |
 //! | [`pin`] | one worker, one core |
@@ -14,11 +16,15 @@
 pub mod config;
 pub mod error;
 pub mod host;
+#[cfg(feature = "inspect")]
+pub mod inspect;
 pub mod pin;
 pub mod random;
 pub mod send;
 pub mod socket;
 pub mod source;
+#[cfg(feature = "xdp")]
+pub mod steering;
 mod sys;
 
 pub use config::{

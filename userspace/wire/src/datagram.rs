@@ -63,10 +63,19 @@ impl core::error::Error for DatagramError {}
 /// What [`check`] found out about a datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shape {
-    /// The entropy, where there is an LB header.
-    pub entropy: Option<u16>,
     /// Where the RE header starts, relative to the datagram: 0 or 16.
     pub re_offset: usize,
+    // 0 without an LB header. Not an `Option`: the eBPF verifier refuses to
+    // move what that leaves unset.
+    entropy: u16,
+}
+
+impl Shape {
+    /// The entropy, where there is an LB header.
+    #[inline(always)]
+    pub const fn entropy(&self) -> Option<u16> {
+        if self.re_offset == 0 { None } else { Some(self.entropy) }
+    }
 }
 
 /// Checks the headers of the datagram that occupies `len` bytes from `at` on.
@@ -98,7 +107,7 @@ pub fn check<B: Bytes + ?Sized>(
         if start[0] != RE_MAGIC[0] || start[1] != RE_MAGIC[1] {
             return Err(BadReHeader);
         }
-        return Ok(Shape { entropy: None, re_offset: 0 });
+        return Ok(Shape { re_offset: 0, entropy: 0 });
     }
     if start[0] != LB_MAGIC[0]
         || start[1] != LB_MAGIC[1]
@@ -116,7 +125,7 @@ pub fn check<B: Bytes + ?Sized>(
     if re[0] != RE_MAGIC[0] || re[1] != RE_MAGIC[1] {
         return Err(BadReHeader);
     }
-    Ok(Shape { entropy: Some(entropy), re_offset: LB_HEADER_LEN })
+    Ok(Shape { re_offset: LB_HEADER_LEN, entropy })
 }
 
 /// The headers of one datagram, in place.

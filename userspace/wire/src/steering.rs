@@ -63,6 +63,24 @@ pub struct SteerConfig {
     pub workers: u16,
 }
 
+impl SteerConfig {
+    /// The bytes that take the place of the program's global `CONFIG`.
+    pub fn as_data(&self) -> &[u8] {
+        self.as_bytes()
+    }
+
+    /// Slot in the socket map of what comes in on `rx_queue` for `lane`.
+    ///
+    /// (Zero workers count as one.)
+    #[inline(always)]
+    pub const fn slot(&self, rx_queue: u32, lane: u16) -> u32 {
+        match (lane as u32).checked_rem(self.workers as u32) {
+            Some(worker) => rx_queue.wrapping_mul(self.workers as u32).wrapping_add(worker),
+            None => rx_queue,
+        }
+    }
+}
+
 /// Why a frame is left to the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
@@ -185,7 +203,7 @@ pub fn decide<B: Bytes + ?Sized>(frame: &B, frame_len: usize, config: &SteerConf
     if config.lane_mode == LaneMode::Port as u8 {
         return Verdict::Lane(port_lane);
     }
-    match shape.entropy {
+    match shape.entropy() {
         Some(entropy) => Verdict::Lane(entropy & config.lanes.wrapping_sub(1)),
         None => Verdict::Drop(DropCause::NoEntropy),
     }

@@ -186,7 +186,7 @@ impl Lanes {
             Self::OfSocket => Some(socket),
             Self::Entropy { mask, framing } => {
                 match datagram::check(bytes, 0, bytes.len(), framing) {
-                    Ok(shape) => shape.entropy.map(|entropy| entropy & mask),
+                    Ok(shape) => shape.entropy().map(|entropy| entropy & mask),
                     Err(_) => Some(0),
                 }
             }
