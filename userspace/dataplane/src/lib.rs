@@ -9,6 +9,7 @@
 //! | `steering` | the XDP program: load, configure, attach, count (feature `xdp`) |
 //! | `inspect` | who holds an XDP hook, what a NIC can do (feature `inspect`) |
 //! | [`send`] | events cut into datagrams and sent by `sendmmsg` |
+//! | `xdp` | receiving by AF_XDP: rings, packet memory, layouts (feature `xdp`) |
 //! | [`host`] | interfaces, routes, kernel, capabilities |
 //! | [`pin`] | one worker, one core |
 //! | [`random`] | fast random numbers for spreading load |
@@ -26,6 +27,8 @@ pub mod source;
 #[cfg(feature = "xdp")]
 pub mod steering;
 mod sys;
+#[cfg(feature = "xdp")]
+pub mod xdp;
 
 pub use config::{
     AttachMode, Checksum, CopyMode, Layout, ReceiveConfig, SocketOptions, Wait, XdpOptions,
@@ -34,3 +37,5 @@ pub use error::{ReceiveError, SetupError};
 pub use send::{MmsgSender, OutgoingEvent, SendConfig, SendCounters, SendError};
 pub use socket::SocketSource;
 pub use source::{Datagram, Source, SourceCounters};
+#[cfg(feature = "xdp")]
+pub use xdp::{XdpReceiver, XdpSource};

@@ -201,16 +201,21 @@ pub(crate) fn poll<const N: usize>(
     timeout: Duration,
 ) -> io::Result<bool> {
     let mut list = fds.map(|(fd, events)| libc::pollfd { fd: fd.as_raw_fd(), events, revents: 0 });
-    let timeout = timespec(timeout);
-    // SAFETY: `list` has the length passed, `timeout` is a valid timespec.
-    let ready = check(unsafe {
-        libc::ppoll(list.as_mut_ptr(), N as libc::nfds_t, &timeout, std::ptr::null())
-    });
-    match ready {
-        Ok(n) => Ok(n > 0),
+    match poll_list(&mut list, timeout) {
         Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(false),
-        Err(error) => Err(error),
+        ready => ready,
     }
+}
+
+/// `ppoll` on a list that is kept; false when the time is over.
+pub(crate) fn poll_list(list: &mut [libc::pollfd], timeout: Duration) -> io::Result<bool> {
+    let timeout = timespec(timeout);
+    // SAFETY: `list` has the length passed, `timeout` is a valid timespec. A
+    // descriptor that is not open is reported in the list.
+    let ready = check(unsafe {
+        libc::ppoll(list.as_mut_ptr(), list.len() as libc::nfds_t, &timeout, std::ptr::null())
+    })?;
+    Ok(ready > 0)
 }
 
 fn timespec(duration: Duration) -> libc::timespec {
