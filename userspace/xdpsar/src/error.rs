@@ -1,6 +1,6 @@
 //! What can go wrong.
 
-use xdpsar_dataplane::{ReceiveError, SetupError};
+use xdpsar_dataplane::{ReceiveError, SendError, SetupError};
 
 /// A failure of this library. The text says what was asked, what is there,
 /// and what to do.
@@ -13,6 +13,9 @@ pub enum Error {
     /// Receiving stopped: the interface or a socket is gone.
     #[error(transparent)]
     Receive(#[from] ReceiveError),
+    /// An event did not go out, or not whole.
+    #[error(transparent)]
+    Send(#[from] SendError),
     /// A worker thread ended by a defect of ours; please report it.
     #[error("worker {worker} stopped on an internal error: {message}")]
     Worker {

@@ -29,6 +29,7 @@ pub mod builder;
 pub mod error;
 mod handoff;
 pub mod reassembler;
+pub mod segmenter;
 pub mod stats;
 mod worker;
 
@@ -37,10 +38,11 @@ pub use builder::ReassemblerBuilder;
 pub use error::Error;
 pub use handoff::Overflow;
 pub use reassembler::{Reassembler, RecvTimeoutError, Stopper, TryRecvError};
+pub use segmenter::{EventOptions, Segmenter, SegmenterBuilder};
 pub use stats::{Dropped, EventsLost, Stats, WorkerStats};
 pub use xdpsar_dataplane::{
-    AttachMode, Checksum, CopyMode, Layout, SetupError, SocketOptions, Wait, XdpOptions,
-    error::SetupErrorKind,
+    AttachMode, Checksum, CopyMode, Layout, SendCounters, SendError, SetupError, SocketOptions,
+    Wait, XdpOptions, error::SetupErrorKind,
 };
 pub use xdpsar_reassembly::{BudgetPolicy, Event, LossCause, LostEvent};
 pub use xdpsar_wire::{LbFraming, LbVersion, steering::LaneMode};

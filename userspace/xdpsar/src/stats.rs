@@ -195,6 +195,7 @@ impl Stats {
         self.dropped.too_scattered += core.too_scattered;
         self.dropped.header_only += core.header_only;
         self.dropped.truncated += source.truncated;
+        self.dropped.no_entropy += source.no_entropy;
         self.dropped.bad_checksum += source.bad_checksum;
         self.dropped.bad_frame += source.bad_frame;
         self.workers.push(WorkerStats {

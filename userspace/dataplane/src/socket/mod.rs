@@ -12,6 +12,12 @@
 //! `l` belongs to worker `l % workers`; where several workers share a port,
 //! the kernel chooses the socket by entropy ([`LaneMode::Entropy`]).
 //!
+//! Two limits that the kernel sets. It counts what overflows a receive buffer
+//! in the pieces it queues: a lost super-packet is one in `kernel_drops`. And
+//! where workers share a port, it chooses the socket of a super-packet by its
+//! first datagram: a local sender that puts datagrams of several events into
+//! one `UDP_SEGMENT` call splits events between workers. Ours does not.
+//!
 //! | module | holds |
 //! |---|---|
 //! | `batch` | one `recvmmsg` and what came of it |

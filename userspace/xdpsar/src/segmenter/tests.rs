@@ -1,0 +1,131 @@
+//! Events sent over the loopback interface, no privileges.
+
+use std::{
+    net::UdpSocket,
+    time::{Duration, Instant},
+};
+
+use xdpsar_wire::{Headers, LbFraming, LbHeader};
+
+use super::*;
+
+struct Seen {
+    event_number: u64,
+    data_id: u16,
+    lb: Option<LbHeader>,
+    length: u32,
+}
+
+fn receiver() -> (UdpSocket, SocketAddr) {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
+    let address = socket.local_addr().unwrap();
+    (socket, address)
+}
+
+fn next(socket: &UdpSocket) -> Seen {
+    let mut bytes = [0; 9000];
+    let len = socket.recv(&mut bytes).unwrap();
+    let headers = Headers::parse(&bytes[..len], LbFraming::Auto).unwrap();
+    Seen {
+        event_number: headers.re.event_number(),
+        data_id: headers.re.data_id(),
+        lb: headers.lb.copied(),
+        length: headers.re.length(),
+    }
+}
+
+#[test]
+fn numbers_count_up_from_the_first_or_from_the_one_named() {
+    let (socket, to) = receiver();
+    let mut sender = Segmenter::builder(to).data_id(5).open().unwrap();
+    let named = |event_number| EventOptions { event_number, ..EventOptions::default() };
+    assert_eq!(sender.send(b"a").unwrap(), 0);
+    assert_eq!(sender.send(b"").unwrap(), 1);
+    assert_eq!(sender.send_with(b"c", named(Some(1000))).unwrap(), 1000);
+    assert_eq!(sender.send(b"d").unwrap(), 1001);
+    // Zero is a number like any other.
+    assert_eq!(sender.send_with(b"e", named(Some(0))).unwrap(), 0);
+    assert_eq!(sender.send_with(b"f", named(None)).unwrap(), 1);
+    assert_eq!(sender.send_with(b"g", named(Some(u64::MAX))).unwrap(), u64::MAX);
+    assert_eq!(sender.send(b"h").unwrap(), 0);
+    let seen: Vec<_> = (0..8).map(|_| next(&socket)).collect();
+    let numbers: Vec<_> = seen.iter().map(|event| event.event_number).collect();
+    assert_eq!(numbers, [0, 1, 1000, 1001, 0, 1, u64::MAX, 0]);
+    assert!(seen.iter().all(|event| event.data_id == 5));
+    assert_eq!(seen.iter().map(|event| event.length).collect::<Vec<_>>(), [1, 0, 1, 1, 1, 1, 1, 1]);
+    assert_eq!(sender.counters().events, 8);
+
+    let mut sender = Segmenter::builder(to).first_event(77).open().unwrap();
+    assert_eq!((sender.send(b"").unwrap(), sender.send(b"").unwrap()), (77, 78));
+}
+
+#[test]
+fn headers_are_drawn_or_named() {
+    let (socket, to) = receiver();
+    let mut sender = Segmenter::builder(to).lb(Some(LbVersion::V3)).open().unwrap();
+    let all = EventOptions {
+        event_number: Some(3),
+        data_id: Some(0),
+        entropy: Some(0),
+        tick: Some(0x0123_4567_89ab_cdef),
+    };
+    sender.send_with(b"x", all).unwrap();
+    let lb = next(&socket).lb.unwrap();
+    assert_eq!((lb.entropy(), lb.tick(), lb.slot()), (0, 0x0123_4567_89ab_cdef, 0xcdef));
+
+    let before = now_us();
+    let mut entropies = std::collections::BTreeSet::new();
+    let mut last_tick = 0;
+    for _ in 0..64 {
+        sender.send(b"x").unwrap();
+        let lb = next(&socket).lb.unwrap();
+        assert!(lb.tick() > last_tick && lb.tick() + 1000 > before && lb.tick() < now_us() + 1000);
+        last_tick = lb.tick();
+        entropies.insert(lb.entropy());
+    }
+    assert!(entropies.len() > 60, "{entropies:?}");
+
+    let mut bare = Segmenter::builder(to).lb(None).mtu(1500).open().unwrap();
+    assert_eq!((bare.max_payload(), bare.mtu()), (1452, 1500));
+    bare.send(b"x").unwrap();
+    assert_eq!(next(&socket).lb, None);
+}
+
+#[test]
+fn a_rate_holds_within_one_event_and_between_events() {
+    // 0.1 Gb/s: 5 × 100 kB take 40 ms, of which 0.4 ms are a burst.
+    let (_socket, to) = receiver();
+    for (events, length) in [(1, 500_000), (50, 10_000)] {
+        let mut sender = Segmenter::builder(to).mtu(9000).rate_gbps(Some(0.1)).open().unwrap();
+        let start = Instant::now();
+        for _ in 0..events {
+            sender.send(&vec![1; length]).unwrap();
+        }
+        assert!(start.elapsed() > Duration::from_millis(37), "{:?}", start.elapsed());
+    }
+}
+
+#[test]
+fn what_cannot_be_meant_is_refused() {
+    let (_socket, to) = receiver();
+    for rate in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+        let error = Segmenter::builder(to).rate_gbps(Some(rate)).open().unwrap_err();
+        assert!(matches!(error, Error::Setup(e) if e.kind == SetupErrorKind::Usage));
+    }
+    let error = Segmenter::builder(to).mtu(60).open().unwrap_err();
+    assert!(matches!(error, Error::Setup(e) if e.kind == SetupErrorKind::Mtu));
+    let error = Segmenter::builder(to).sockets(0).open().unwrap_err();
+    assert!(error.to_string().contains("0 sockets"), "{error}");
+}
+
+/// Only address space is taken: the pages are never touched.
+#[test]
+fn an_event_past_32_bits_is_refused_and_uses_no_number() {
+    let (_socket, to) = receiver();
+    let mut sender = Segmenter::builder(to).open().unwrap();
+    let event = vec![0; u32::MAX as usize + 1];
+    let error = sender.send(&event).unwrap_err();
+    assert!(error.to_string().contains("4294967296"), "{error}");
+    assert_eq!((sender.send(b"").unwrap(), sender.counters().failed), (0, 1));
+}

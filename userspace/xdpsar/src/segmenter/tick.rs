@@ -1,0 +1,116 @@
+//! Ticks: the LB event numbers of automatic events.
+
+use xdpsar_dataplane::random::SplitMix64;
+
+/// The load balancer chooses the worker by the low 9 bits of a tick
+/// (`data-plane.md` §1.7).
+const SLOTS: u64 = 512;
+
+/// Makes ticks that grow strictly, keep to the microsecond axis that Sync
+/// announces, and spread evenly over the slots however regular the events.
+///
+/// ```text
+///        last call                now
+///  ──────────┬─────────────────────┬──▶ µs      a tick is drawn from the time since
+///            └────── drawn ────────┘            the last call, but the last 512 µs at most
+/// ```
+///
+/// The intervals of successive calls do not overlap, so ticks grow; together
+/// they tile the axis, so ticks are even over any 512 in a row. From a clock
+/// taken as it is, events once a millisecond would reach 64 slots of 512.
+///
+/// Where events come faster than one per microsecond, or the clock steps
+/// back, a tick is one more than the last.
+#[derive(Clone, Debug)]
+pub(super) struct TickClock {
+    last_tick: u64,
+    last_call: u64,
+    random: SplitMix64,
+}
+
+impl TickClock {
+    pub(super) const fn new(seed: u64) -> Self {
+        Self { last_tick: 0, last_call: 0, random: SplitMix64::new(seed) }
+    }
+
+    /// A tick for an event at `now`, in microseconds since the epoch.
+    #[inline]
+    pub(super) fn next(&mut self, now: u64) -> u64 {
+        // All up to `taken` is used or belongs to the calls before.
+        let mut taken = self.last_tick.max(now.saturating_sub(SLOTS));
+        if self.last_call < now {
+            taken = taken.max(self.last_call);
+        }
+        self.last_call = now;
+        self.last_tick = taken + 1 + self.random.below(now.saturating_sub(taken));
+        self.last_tick
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START: u64 = 1_795_244_877_222_629;
+
+    /// Ticks of events that far apart, of which `at_once` share a time.
+    fn ticks(apart: impl Iterator<Item = u64>, at_once: u64) -> Vec<u64> {
+        let mut clock = TickClock::new(42);
+        let mut now = START;
+        apart
+            .take(100_000)
+            .map(|step| {
+                now += step;
+                let tick = clock.next(now);
+                assert!(tick < now + at_once, "{tick} is ahead of {now}");
+                assert!(tick + SLOTS > now, "{tick} lags behind {now}");
+                tick
+            })
+            .collect()
+    }
+
+    /// χ² of the low 9 bits; 511 expected, standard deviation 32.
+    fn chi_square(ticks: &[u64]) -> f64 {
+        let mut counts = [0u32; SLOTS as usize];
+        for tick in ticks {
+            counts[(tick % SLOTS) as usize] += 1;
+        }
+        let expected = ticks.len() as f64 / SLOTS as f64;
+        counts.iter().map(|count| (f64::from(*count) - expected).powi(2) / expected).sum()
+    }
+
+    #[test]
+    fn ticks_grow_and_reach_all_slots_evenly_at_any_interval() {
+        for step in [0, 1, 2, 7, 100, 256, 384, 511, 512, 513, 1000, 1024, 8192, 1_000_000] {
+            let ticks = ticks(std::iter::repeat(step), if step == 0 { 100_000 } else { 1 });
+            assert!(ticks.is_sorted_by(|a, b| a < b), "at {step} µs");
+            let chi_square = chi_square(&ticks);
+            assert!(chi_square < 511.0 + 6.0 * 32.0, "χ² {chi_square} at {step} µs");
+        }
+        // Bursts: a hundred at once, every 10 ms.
+        let bursts = (0u64..).map(|n| if n % 100 == 0 { 10_000 } else { 0 });
+        let ticks = ticks(bursts, 100);
+        assert!(ticks.is_sorted_by(|a, b| a < b));
+        assert!(chi_square(&ticks) < 3.0 * 511.0, "χ² {}", chi_square(&ticks));
+    }
+
+    #[test]
+    fn the_real_clock_serves() {
+        let mut clock = TickClock::new(7);
+        let ticks: Vec<u64> = (0..100_000).map(|_| clock.next(super::super::now_us())).collect();
+        assert!(ticks.is_sorted_by(|a, b| a < b));
+        let chi_square = chi_square(&ticks);
+        assert!(chi_square < 511.0 + 6.0 * 32.0, "χ² {chi_square}");
+    }
+
+    #[test]
+    fn a_clock_that_steps_back_makes_no_tick_twice() {
+        let mut clock = TickClock::new(1);
+        let before = clock.next(START);
+        assert_eq!(clock.next(START - 1_000_000), before + 1);
+        assert_eq!(clock.next(START - 999_999), before + 2);
+        assert!(clock.next(START + 5000) > before + 2);
+        assert!(clock.next(0) > START + 4000);
+        assert_eq!(TickClock::new(1).next(0), 1);
+    }
+}
