@@ -392,3 +392,6 @@ impl Iterator for Runs<'_> {
         Some(self.offset(start)..self.offset(self.next))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -94,17 +94,20 @@ impl Pool {
         self.config.max_event
     }
 
-    /// Bytes of budget that an event of `length` bytes takes.
+    /// Bytes of budget that an event of `length` bytes, not longer than
+    /// accepted, takes.
     pub(crate) fn cost(&self, length: u64) -> u64 {
         self.classes.get(class_of(length)).map_or(u64::MAX, |class| class.size)
     }
 
     /// A buffer of at least `bytes`, not initialised. `None` when the budget
-    /// is exhausted and no free buffer can be given up for it.
+    /// is exhausted and no free buffer can be given up for it, or when no
+    /// class is that large.
     #[inline]
     pub(crate) fn take(self: &Arc<Self>, bytes: u64) -> Option<Buffer> {
         let class = class_of(bytes);
-        let recycled = self.classes.get(class)?.free.get().and_then(ArrayQueue::pop);
+        let of_class = self.classes.get(class).filter(|of_class| bytes <= of_class.size)?;
+        let recycled = of_class.free.get().and_then(ArrayQueue::pop);
         let block = match recycled {
             Some(block) => block,
             None => self.take_new(class)?,
@@ -190,3 +193,7 @@ impl Pool {
         self.reserve(size)
     }
 }
+
+#[cfg(test)]
+#[allow(unsafe_code, reason = "reads back what it has just written")]
+mod tests;

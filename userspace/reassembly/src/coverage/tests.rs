@@ -1,0 +1,153 @@
+use std::{ops::Range, sync::Arc};
+
+use proptest::{prelude::*, sample::Index};
+
+use super::{Coverage, MAX_RUNS, Refusal, Shape};
+use crate::pool::{Pool, PoolConfig};
+
+fn pool() -> Arc<Pool> {
+    Pool::new(PoolConfig { budget: 8 << 20, max_event: u32::MAX })
+}
+
+/// Inserts, and checks gaps, sum and completeness against a byte map.
+fn insert(coverage: &mut Coverage, bytes: &mut [bool], range: Range<u32>, pool: &Arc<Pool>) {
+    let mut gaps = Vec::new();
+    let new = coverage.insert(range.clone(), pool, |gap| gaps.push(gap)).expect("has room");
+    let mut expected = Vec::new();
+    for at in range {
+        if !std::mem::replace(&mut bytes[at as usize], true) {
+            expected.push(at);
+        }
+    }
+    assert_eq!(new as usize, expected.len());
+    assert_eq!(gaps.iter().cloned().flatten().collect::<Vec<_>>(), expected);
+    assert!(gaps.windows(2).all(|pair| pair[0].end < pair[1].start), "{gaps:?}");
+    assert_eq!(coverage.recount(), bytes.iter().filter(|byte| **byte).count() as u64);
+    assert_eq!(coverage.is_complete(), bytes.iter().all(|byte| *byte));
+}
+
+/// A fragment of an event of `length`: `Ok` on the grid, `Err` anywhere.
+fn fragment(length: u32, stride: u32, pick: &Result<Index, (Index, Index)>) -> Range<u32> {
+    match pick {
+        Ok(index) => {
+            let start = index.index(length.div_ceil(stride) as usize) as u32 * stride;
+            start..(start + stride).min(length)
+        }
+        Err((one, two)) => {
+            let (one, two) = (one.index(length as usize) as u32, two.index(length as usize) as u32);
+            one.min(two)..one.max(two) + 1
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn agrees_with_a_byte_map(
+        length in 1u32..600,
+        stride in prop_oneof![1u32..8, 8u32..200],
+        picks in prop::collection::vec(
+            prop_oneof![
+                20 => any::<Index>().prop_map(Ok),
+                1 => any::<(Index, Index)>().prop_map(Err),
+            ],
+            1..120,
+        ),
+    ) {
+        let (pool, mut coverage) = (pool(), Coverage::new(length));
+        let mut bytes = vec![false; length as usize];
+        for pick in &picks {
+            // At most 120 runs: never too many.
+            insert(&mut coverage, &mut bytes, fragment(length, stride, pick), &pool);
+        }
+        drop(coverage);
+        prop_assert_eq!(pool.in_use(), 0);
+    }
+}
+
+#[test]
+fn in_order_and_in_reverse_need_no_memory() {
+    let (pool, length) = (pool(), 1_000_003);
+    for reverse in [false, true] {
+        let mut coverage = Coverage::new(length);
+        let mut parts: Vec<_> =
+            (0..length).step_by(1000).map(|at| at..(at + 1000).min(length)).collect();
+        if reverse {
+            parts.reverse();
+        }
+        for part in parts {
+            assert!(!coverage.is_complete());
+            coverage.insert(part, &pool, |_| ()).expect("has room");
+        }
+        assert!(coverage.is_complete());
+    }
+    assert_eq!(pool.held(), 0);
+}
+
+#[test]
+fn the_largest_event_is_covered_without_overflow() {
+    let (pool, length, stride) = (pool(), u32::MAX, 8952);
+    let mut coverage = Coverage::new(length);
+    let count = length.div_ceil(stride);
+    for nth in (0..count).step_by(2).chain((1..count).step_by(2)) {
+        let start = nth * stride;
+        let end = start.checked_add(stride).unwrap_or(length);
+        let new = coverage.insert(start..end, &pool, |_| ()).expect("has room");
+        assert_eq!(new, end - start);
+    }
+    assert!(coverage.is_complete());
+    assert_eq!(coverage.recount(), u64::from(length));
+}
+
+#[test]
+fn a_claim_clears_little_memory() {
+    // One byte of 4 GiB, then another: no bitmap of 4 Gbit.
+    let (pool, mut coverage) = (pool(), Coverage::new(u32::MAX));
+    for at in [5, 1000] {
+        assert_eq!(coverage.insert(at..at + 1, &pool, |_| ()), Ok(1));
+    }
+    assert!(matches!(coverage.shape, Shape::Scattered { runs: 2, .. }));
+    assert!(pool.held() <= 2048, "{}", pool.held());
+}
+
+#[test]
+fn too_many_runs_are_refused_and_nothing_changes() {
+    let pool = pool();
+    // From a list of runs …
+    let mut coverage = Coverage::new(u32::MAX);
+    for nth in 0..MAX_RUNS as u32 {
+        assert_eq!(coverage.insert(nth * 10 + 1..nth * 10 + 3, &pool, |_| ()), Ok(2));
+    }
+    let beyond = 9000..9002;
+    let refused = coverage.insert(beyond, &pool, |_| panic!("nothing may be placed"));
+    assert_eq!(refused, Err(Refusal::TooScattered));
+    assert_eq!(coverage.recount(), 2 * MAX_RUNS as u64);
+    assert_eq!(coverage.insert(3..11, &pool, |_| ()), Ok(8), "joins two runs");
+    assert_eq!(coverage.insert(9000..9002, &pool, |_| ()), Ok(2), "so there is room for one");
+    // … and from a bitmap, which goes on as one.
+    let (length, mut coverage) = (100_000, Coverage::new(100_000));
+    for nth in 0..400 {
+        assert_eq!(coverage.insert(nth * 200..nth * 200 + 100, &pool, |_| ()), Ok(100));
+    }
+    let odd = coverage.insert(150..160, &pool, |_| panic!("nothing may be placed"));
+    assert_eq!(odd, Err(Refusal::TooScattered));
+    assert_eq!(coverage.insert(210..220, &pool, |_| ()), Ok(0), "covered is a duplicate");
+    for nth in 0..length / 100 {
+        coverage.insert(nth * 100..nth * 100 + 100, &pool, |_| ()).expect("on the grid");
+    }
+    assert!(coverage.is_complete());
+}
+
+#[test]
+fn no_memory_is_refused_and_nothing_changes() {
+    let pool = Pool::new(PoolConfig { budget: 0, max_event: 1 << 20 });
+    let mut coverage = Coverage::new(100_000);
+    assert_eq!(coverage.insert(0..100, &pool, |_| ()), Ok(100));
+    for range in [500..600, 333..345] {
+        let refused = coverage.insert(range, &pool, |_| panic!("nothing may be placed"));
+        assert_eq!(refused, Err(Refusal::NoMemory));
+    }
+    assert_eq!(coverage.insert(100..200, &pool, |_| ()), Ok(100), "a run needs none");
+    assert_eq!(coverage.recount(), 200);
+}
