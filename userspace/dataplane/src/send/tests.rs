@@ -231,18 +231,64 @@ fn nobody_listening_is_counted_and_no_error() {
     assert!(counters.refused > 0, "{counters:?}");
 }
 
+/// Runs `test` in a network namespace of its own, which ends with it; the
+/// loopback interface there has an MTU of 1500 and the commands have run.
+fn in_own_network(commands: &[&str], test: impl FnOnce() + Send) {
+    // SAFETY: no pointers.
+    if unsafe { libc::geteuid() } != 0 {
+        assert!(
+            std::env::var("XDPSAR_REQUIRE_PRIVILEGED").as_deref() != Ok("1"),
+            "a network namespace needs root"
+        );
+        println!("skipped: a network namespace needs root");
+        return;
+    }
+    let run = |command: &str| {
+        let mut words = command.split(' ');
+        let status = std::process::Command::new(words.next().unwrap()).args(words).status();
+        assert!(status.unwrap().success(), "{command}");
+    };
+    thread::scope(|scope| {
+        // The namespace is this thread's alone, and its children's.
+        scope.spawn(|| {
+            // SAFETY: no pointers.
+            sys::check(unsafe { libc::unshare(libc::CLONE_NEWNET) }).unwrap();
+            run("ip link set lo mtu 1500 up");
+            commands.iter().for_each(|command| run(command));
+            test();
+        });
+    });
+}
+
 #[test]
 fn a_full_send_buffer_is_waited_for() {
-    // On the loopback interface the sender's buffer holds what the receiver
-    // has not read: as long as that one's own buffer is larger.
-    let (socket, to) = receiver("127.0.0.1:0");
-    let small = SendConfig { send_buffer: 4096, sockets: 1, ..config(to, 1500) };
-    let mut sender = MmsgSender::open(&small).unwrap();
-    assert!(sender.send_buffer() < 100_000);
-    let received = thread::spawn(move || receive_event(&socket).0.len());
-    sender.send(&OutgoingEvent::default(), &pattern(1_000_000)).unwrap();
-    assert_eq!(received.join().unwrap(), 1_000_000);
-    assert_eq!(sender.counters().fragments, 697);
+    // A slow interface: what it holds back stays in the send buffer.
+    in_own_network(&["tc qdisc add dev lo root tbf rate 200mbit burst 20kb limit 10mb"], || {
+        let (socket, to) = receiver("127.0.0.1:0");
+        let small = SendConfig { send_buffer: 8192, sockets: 1, ..config(to, 1500) };
+        let mut sender = MmsgSender::open(&small).unwrap();
+        let event = pattern(1_000_000);
+        let received = thread::spawn(move || receive_event(&socket).0);
+        sender.send(&OutgoingEvent::default(), &event).unwrap();
+        assert!(received.join().unwrap() == event);
+        let counters = sender.counters();
+        assert_eq!((counters.fragments, counters.failed), (697, 0));
+        assert!(counters.retried_full > 0, "{counters:?}");
+    });
+}
+
+#[test]
+fn a_route_that_became_narrower_is_named() {
+    in_own_network(&[], || {
+        let (_socket, to) = receiver("127.0.0.1:0");
+        let mut sender = MmsgSender::open(&config(to, 1500)).unwrap();
+        let status =
+            std::process::Command::new("ip").args(["link", "set", "lo", "mtu", "1400"]).status();
+        assert!(status.unwrap().success());
+        let error = sender.send(&OutgoingEvent::default(), &pattern(3000)).unwrap_err();
+        assert!(matches!(error, SendError::Mtu { mtu: 1500, found: 1400, .. }), "{error}");
+        assert_eq!(sender.counters().failed, 1);
+    });
 }
 
 #[test]
