@@ -117,7 +117,8 @@ ebpf() {
     *)
         build
         apt_install
-        RUSTFLAGS='-L /usr/lib/llvm-22/lib' cargo install bpf-linker --version "$BPF_LINKER" \
+        LLVM_PREFIX=/usr/lib/llvm-22 RUSTFLAGS='-L /usr/lib/llvm-22/lib' \
+            cargo install bpf-linker --version "$BPF_LINKER" \
             --locked --no-default-features --features llvm-22 >&2
         ;;
     esac
