@@ -21,7 +21,7 @@ use std::{
 
 use xdpsar_dataplane::{
     MmsgSender, OutgoingEvent, SendConfig, SendCounters, SetupError, error::SetupErrorKind,
-    random::SplitMix64,
+    random::SplitMix64, send::Pace,
 };
 use xdpsar_wire::LbVersion;
 
@@ -180,21 +180,42 @@ impl Segmenter {
     /// # Errors
     /// As [`Segmenter::send`].
     pub fn send_with(&mut self, event: &[u8], options: EventOptions) -> Result<u64, Error> {
-        let event_number = options.event_number.unwrap_or(self.next_event);
-        let headers = OutgoingEvent {
-            event_number,
-            data_id: options.data_id.unwrap_or(self.data_id),
-            entropy: options.entropy.unwrap_or_else(|| self.random.next_u64() as u16),
-            tick: options.tick.unwrap_or_else(|| self.ticks.next(now_us())),
-        };
-        if u32::try_from(event.len()).is_ok() {
-            self.next_event = event_number.wrapping_add(1);
-        }
+        let headers = self.headers(event.len(), options);
         match &mut self.pace {
             Some(pace) => self.sender.send_paced(&headers, event, pace)?,
             None => self.sender.send(&headers, event)?,
         }
-        Ok(event_number)
+        Ok(headers.event_number)
+    }
+
+    /// As [`Segmenter::send_with`], but `pace` alone decides when datagrams
+    /// leave, instead of the rate: for senders that hear from their receiver.
+    ///
+    /// # Errors
+    /// As [`Segmenter::send`].
+    pub fn send_paced(
+        &mut self,
+        event: &[u8],
+        options: EventOptions,
+        pace: &mut impl Pace,
+    ) -> Result<u64, Error> {
+        let headers = self.headers(event.len(), options);
+        self.sender.send_paced(&headers, event, pace)?;
+        Ok(headers.event_number)
+    }
+
+    /// What the headers of an event say. Uses up its number if it can be sent.
+    fn headers(&mut self, length: usize, options: EventOptions) -> OutgoingEvent {
+        let event_number = options.event_number.unwrap_or(self.next_event);
+        if u32::try_from(length).is_ok() {
+            self.next_event = event_number.wrapping_add(1);
+        }
+        OutgoingEvent {
+            event_number,
+            data_id: options.data_id.unwrap_or(self.data_id),
+            entropy: options.entropy.unwrap_or_else(|| self.random.next_u64() as u16),
+            tick: options.tick.unwrap_or_else(|| self.ticks.next(now_us())),
+        }
     }
 
     /// What was done up to now.
