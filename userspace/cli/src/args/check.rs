@@ -1,0 +1,41 @@
+//! Questions that contradict themselves in a way the option definitions
+//! cannot express, because it depends on a value.
+
+use clap::{CommandFactory, error::ErrorKind};
+
+use super::{
+    Cli, Command,
+    recv::{Lane, Out},
+    values::{PayloadArgs, PayloadKind},
+};
+
+/// Refuses such a command line.
+///
+/// # Errors
+/// A usage error, exit status 2.
+pub(super) fn check(cli: &Cli) -> Result<(), clap::Error> {
+    let conflict = |text: &str| Err(Cli::command().error(ErrorKind::ArgumentConflict, text));
+    let payload = match &cli.command {
+        Command::Recv(recv) => {
+            let out = recv.out();
+            if out == Out::Stdout && recv.json {
+                return conflict("--out - and --json both want standard output");
+            }
+            if !matches!(out, Out::Dir(_)) && (recv.prefix.is_some() || recv.extension.is_some()) {
+                return conflict("--prefix and --extension name the files of --out DIR");
+            }
+            if recv.lanes.is_some() && recv.lane == Lane::Port {
+                return conflict("with --lane port each port is a lane: leave --lanes out");
+            }
+            Some(&recv.payload)
+        }
+        Command::Send(send) => Some(&send.payload),
+        Command::Demo(_) | Command::DemoSide(_) => None,
+    };
+    match payload {
+        Some(PayloadArgs { payload_file: Some(_), payload }) if *payload != PayloadKind::File => {
+            conflict("--payload-file belongs to --payload file")
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,153 @@
+//! The command line: what can be asked, and which questions make sense.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`recv`] | options of `xdpsar recv` |
+//! | [`send`] | options of `xdpsar send` |
+//! | [`demo`] | options of `xdpsar demo` |
+//! | [`values`] | words and numbers that several of them take |
+//! | [`check`] | contradictions that depend on a value |
+
+mod check;
+pub(crate) mod demo;
+pub(crate) mod recv;
+pub(crate) mod send;
+pub(crate) mod values;
+
+use std::ffi::OsString;
+
+use clap::{ArgAction, Parser, Subcommand};
+
+const AFTER_HELP: &str = "\
+Examples:
+  xdpsar demo
+  xdpsar recv --listen 0.0.0.0:19522 --ports 16 --workers 4 --out events/
+  xdpsar send --to 192.0.2.7:19522 --ports 16 --events 1000 --size 1M --rate 10
+
+Exit status:
+  0  all good
+  1  failure
+  2  wrong usage
+  3  finished, but with loss or a verification error
+
+Logs go to standard error; RUST_LOG chooses among them (RUST_LOG=xdpsar=debug).";
+
+/// Segmentation and reassembly of EJFAT event streams over AF_XDP or sockets.
+#[derive(Debug, Parser)]
+#[command(name = "xdpsar", version, max_term_width = 100, after_help = AFTER_HELP)]
+pub(crate) struct Cli {
+    /// Log more: -v informs, -vv debugs, -vvv traces.
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub(crate) verbose: u8,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+impl Cli {
+    /// Reads a command line, program name first.
+    ///
+    /// # Errors
+    /// Help, version, or a usage error: `exit()` does what each asks for.
+    pub(crate) fn read(
+        line: impl IntoIterator<Item = impl Into<OsString> + Clone>,
+    ) -> Result<Self, clap::Error> {
+        let cli = Self::try_parse_from(line)?;
+        check::check(&cli)?;
+        Ok(cli)
+    }
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Show the whole path at work on this host, and verify every byte.
+    Demo(demo::DemoArgs),
+    /// Receive datagrams and put events together.
+    Recv(Box<recv::RecvArgs>),
+    /// Cut events into datagrams and send them.
+    Send(send::SendArgs),
+    /// One side of the demo, in its own network namespace.
+    #[command(name = "demo-side", hide = true)]
+    DemoSide(demo::SideArgs),
+}
+
+impl Command {
+    /// Whether the answer is JSON: errors then are, too.
+    pub(crate) fn json(&self) -> bool {
+        match self {
+            Self::Demo(args) => args.json,
+            Self::Recv(args) => args.json,
+            Self::Send(args) => args.json,
+            Self::DemoSide(_) => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory, error::ErrorKind};
+
+    use super::*;
+
+    fn parse(line: &str) -> Result<Cli, ErrorKind> {
+        Cli::read(line.split_whitespace()).map_err(|error| {
+            assert_eq!(error.exit_code(), i32::from(error.use_stderr()) * 2, "{line}");
+            error.kind()
+        })
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn good_lines() {
+        for line in [
+            "xdpsar demo",
+            "xdpsar demo --json --backend socket --events 100 --workers 4 --mtu 1500",
+            "xdpsar recv --listen 127.0.0.1:19522",
+            "xdpsar recv --listen [::1]:19522 --ports 16 --lane port --out - --duration 2.5",
+            "xdpsar recv --listen 0.0.0.0:19522 --lane entropy --lanes 8 --workers 4 --cores 0,2-4",
+            "xdpsar recv --listen 0.0.0.0:1 --verify --payload file --payload-file x --json --per-event",
+            "xdpsar recv --listen 0.0.0.0:1 --out d --prefix run --extension dat -v",
+            "xdpsar send --to 127.0.0.1:19522",
+            "xdpsar send --to 127.0.0.1:19522 --size 1k,100k,1k..10M --rate 2.5 --lb-version none",
+            "xdpsar send --to 127.0.0.1:19522 --input a b c",
+        ] {
+            assert!(parse(line).is_ok(), "{line}");
+        }
+    }
+
+    #[test]
+    fn bad_lines() {
+        use ErrorKind::{
+            ArgumentConflict, InvalidValue, MissingRequiredArgument, UnknownArgument,
+            ValueValidation,
+        };
+        for (line, kind) in [
+            ("xdpsar recv", MissingRequiredArgument),
+            ("xdpsar recv --listen 127.0.0.1", ValueValidation),
+            ("xdpsar recv --listen 127.0.0.1:1 --ports 3", ValueValidation),
+            ("xdpsar recv --listen 127.0.0.1:1 --ports 0", ValueValidation),
+            ("xdpsar recv --listen 127.0.0.1:1 --lanes 4 --lane port", ArgumentConflict),
+            ("xdpsar recv --listen 127.0.0.1:1 --backend dpdk", InvalidValue),
+            ("xdpsar recv --listen 127.0.0.1:1 --cores 3-1", ValueValidation),
+            ("xdpsar recv --listen 127.0.0.1:1 --payload file", MissingRequiredArgument),
+            ("xdpsar recv --listen 127.0.0.1:1 --payload-file x --payload zero", ArgumentConflict),
+            ("xdpsar recv --listen 127.0.0.1:1 --prefix x", ArgumentConflict),
+            ("xdpsar recv --listen 127.0.0.1:1 --out - --json", ArgumentConflict),
+            ("xdpsar recv --listen 127.0.0.1:1 --memory lots", ValueValidation),
+            ("xdpsar recv --listen 127.0.0.1:1 --to 127.0.0.1:1", UnknownArgument),
+            ("xdpsar send", MissingRequiredArgument),
+            ("xdpsar send --to 127.0.0.1:1 --input x --size 9", ArgumentConflict),
+            ("xdpsar send --to 127.0.0.1:1 --input x --events 9", ArgumentConflict),
+            ("xdpsar send --to 127.0.0.1:1 --size 5G", ValueValidation),
+            ("xdpsar send --to 127.0.0.1:1 --rate fast", ValueValidation),
+            ("xdpsar send --to 127.0.0.1:1 --lb-version 4", InvalidValue),
+            ("xdpsar demo --workers 0", ValueValidation),
+        ] {
+            assert_eq!(parse(line).map(|_| ()), Err(kind), "{line}");
+        }
+    }
+}

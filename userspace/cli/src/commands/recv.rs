@@ -1,0 +1,309 @@
+//! `xdpsar recv`: events to files, to a pipe, or to nothing but a verdict.
+
+use std::{
+    io,
+    time::{Duration, Instant},
+};
+
+use indicatif::ProgressBar;
+use xdpsar::{Event, Reassembler, RecvTimeoutError, Stats};
+
+use crate::{
+    args::recv::{Out, RecvArgs},
+    output::{Arrived, Lost, Mismatched, Output, Ready, RecvSummary, Tick, Verified},
+    payload::Payload,
+    signals::StopFlag,
+    sink::{DirSink, Item, Sink, StreamSink},
+    status::{Failure, Status, cpu_time},
+    units::{gbps, per_second},
+};
+
+/// Longest sleep: how late a signal or the end of `--duration` is noticed.
+const SLICE: Duration = Duration::from_millis(50);
+/// Events taken between two looks at the clock.
+const BATCH: usize = 256;
+
+/// Receives until told to stop.
+///
+/// # Errors
+/// Set-up failures, an output that takes no more, a backend that broke.
+pub(crate) fn run(args: &RecvArgs) -> Result<Status, Failure> {
+    let stop = StopFlag::install()
+        .map_err(|error| Failure::system("handling SIGINT and SIGTERM", error, "report this"))?;
+    let payload = if args.verify {
+        Some(args.payload.load().map_err(|(path, error)| Failure::reading(&path, error))?)
+    } else {
+        None
+    };
+    let sink = sink(args)?;
+    let output = match (args.json, args.out()) {
+        (true, _) => Output::Json,
+        (false, Out::Stdout) => Output::TextAside,
+        (false, _) => Output::Text,
+    };
+    let receiver = args.builder().start()?;
+    let workers = receiver.stats().workers.len();
+    let listen = receiver.local_addr().to_string();
+    output
+        .tell(&Ready::new(receiver.backend(), listen, args.ports, workers))
+        .map_err(Failure::telling)?;
+    Session {
+        args,
+        receiver: &receiver,
+        output,
+        sink,
+        payload,
+        progress: output.progress(args.quiet, args.events),
+        delivered: 0,
+        delivered_bytes: 0,
+        not_delivered: 0,
+        verified: Verified::default(),
+        active: None,
+        failure: None,
+    }
+    .run(&stop)
+}
+
+fn sink(args: &RecvArgs) -> Result<Sink, Failure> {
+    Ok(match args.out() {
+        Out::Null => Sink::Null,
+        Out::Stdout => Sink::Stream(StreamSink::new(io::stdout())),
+        Out::Dir(dir) => {
+            let prefix = args.prefix.clone().unwrap_or_else(|| "event".into());
+            let extension = args.extension.as_deref().unwrap_or("bin");
+            let asked = format!("writing events to {}", dir.display());
+            Sink::Dir(DirSink::new(dir, prefix, extension).map_err(|error| {
+                Failure::system(asked, error, "name a directory that may be written to")
+            })?)
+        }
+    })
+}
+
+struct Session<'a> {
+    args: &'a RecvArgs,
+    receiver: &'a Reassembler,
+    output: Output,
+    sink: Sink,
+    payload: Option<Payload>,
+    progress: Option<ProgressBar>,
+    delivered: u64,
+    delivered_bytes: u64,
+    not_delivered: u64,
+    verified: Verified,
+    /// First and last delivery.
+    active: Option<(Instant, Instant)>,
+    /// Why events no longer go anywhere.
+    failure: Option<Failure>,
+}
+
+impl Session<'_> {
+    fn run(mut self, stop: &StopFlag) -> Result<Status, Failure> {
+        let started = Instant::now();
+        let deadline = self.args.duration.map(|duration| started + duration);
+        let mut ticker = Ticker::new(self.args, started);
+        let mut stopping = false;
+        loop {
+            let until_deadline = deadline
+                .filter(|_| !stopping)
+                .map_or(SLICE, |deadline| deadline.saturating_duration_since(Instant::now()));
+            match self.receiver.recv_timeout(SLICE.min(until_deadline)) {
+                Ok(event) => self.take_batch(event),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            let flushed = self.sink.flush();
+            self.output_result(flushed);
+            self.report_losses();
+            let now = Instant::now();
+            if ticker.is_due(now) {
+                self.tick(&mut ticker, now);
+            }
+            if !stopping
+                && (stop.asked()
+                    || self.enough()
+                    || self.failure.is_some()
+                    || deadline.is_some_and(|deadline| now >= deadline))
+            {
+                stopping = true;
+                self.receiver.stop();
+            }
+        }
+        self.receiver.join();
+        self.report_losses();
+        self.finish()
+    }
+
+    fn take_batch(&mut self, first: Event) {
+        self.take(&first);
+        for _ in 1..BATCH {
+            match self.receiver.try_recv() {
+                Ok(event) => self.take(&event),
+                Err(_) => break,
+            }
+        }
+        let now = Instant::now();
+        if self.delivered > 0 {
+            self.active = Some((self.active.map_or(now, |(first, _)| first), now));
+        }
+    }
+
+    fn enough(&self) -> bool {
+        self.args.events.is_some_and(|events| self.delivered >= events)
+    }
+
+    fn take(&mut self, event: &Event) {
+        if self.enough() || self.failure.is_some() {
+            self.not_delivered += 1;
+            return;
+        }
+        let (event_number, data_id) = (event.event_number(), event.data_id());
+        if let Some(payload) = &self.payload {
+            match payload.verify(event_number, data_id, event) {
+                Ok(()) => {
+                    self.verified.events += 1;
+                    self.verified.bytes += event.len() as u64;
+                }
+                Err(mismatch) => {
+                    self.verified.mismatched += 1;
+                    let told = self.output.tell(&Mismatched::new(event, mismatch));
+                    self.told(told);
+                }
+            }
+        }
+        let put = self.sink.put(Item { event_number, data_id, bytes: event });
+        if put.is_ok() {
+            self.delivered += 1;
+            self.delivered_bytes += event.len() as u64;
+            if self.args.per_event {
+                let told = self.output.tell(&Arrived::from(event));
+                self.told(told);
+            }
+        } else {
+            self.not_delivered += 1;
+        }
+        self.output_result(put);
+    }
+
+    /// Keeps the first reason why events go nowhere: it ends the session.
+    fn output_result(&mut self, result: io::Result<()>) {
+        if let Err(error) = result {
+            self.failure.get_or_insert_with(|| {
+                let asked = match self.args.out() {
+                    Out::Dir(dir) => format!("writing events to {}", dir.display()),
+                    Out::Stdout | Out::Null => "writing events to standard output".into(),
+                };
+                Failure::system(asked, error, "make room, or give it another place")
+            });
+        }
+    }
+
+    fn told(&mut self, result: io::Result<()>) {
+        if let Err(error) = result {
+            self.failure.get_or_insert_with(|| Failure::telling(error));
+        }
+    }
+
+    fn report_losses(&mut self) {
+        while let Some(lost) = self.receiver.lost() {
+            let told = self.output.tell(&Lost::from(lost));
+            self.told(told);
+        }
+    }
+
+    fn tick(&mut self, ticker: &mut Ticker, now: Instant) {
+        let stats = self.receiver.stats();
+        let (gbps, events_per_s) = ticker.rates(now, &stats);
+        let tick = Tick { delivered: self.delivered, gbps, events_per_s, stats: &stats };
+        if let Some(progress) = &self.progress {
+            progress.set_position(self.delivered);
+            progress.set_message(tick.line());
+        } else {
+            let told = self.output.tell(&tick);
+            self.told(told);
+        }
+    }
+
+    fn finish(mut self) -> Result<Status, Failure> {
+        if let Some(progress) = self.progress.take() {
+            progress.finish_and_clear();
+        }
+        let stats = self.receiver.stats();
+        let broken = self.receiver.failure().is_some();
+        let status = if broken || self.failure.is_some() {
+            Status::Failed
+        } else if self.lossy(&stats) {
+            Status::Lossy
+        } else {
+            Status::Good
+        };
+        let active_s =
+            self.active.map_or(0.0, |(first, last)| last.duration_since(first).as_secs_f64());
+        let told = self.output.tell(&RecvSummary {
+            status: status as u8,
+            delivered: self.delivered,
+            delivered_bytes: self.delivered_bytes,
+            not_delivered: self.not_delivered,
+            verified: self.payload.is_some().then_some(self.verified),
+            active_s,
+            gbps: gbps(self.delivered_bytes, active_s),
+            cpu_s: cpu_time().as_secs_f64(),
+            stats: &stats,
+        });
+        self.told(told);
+        if let Some(error) = self.receiver.failure() {
+            // The library keeps its error; its text goes on.
+            let text = error.to_string();
+            return Err(Failure::system(
+                "receiving until told to stop",
+                io::Error::other(text),
+                "see the log",
+            ));
+        }
+        match self.failure {
+            Some(failure) => Err(failure),
+            None => Ok(status),
+        }
+    }
+
+    /// Whether anything is missing that should be there.
+    fn lossy(&self, stats: &Stats) -> bool {
+        let mut judged = stats.clone();
+        if self.enough() {
+            // Ours: we stopped in the middle of the stream, as asked.
+            judged.events_lost.stopped = 0;
+        }
+        !judged.is_clean()
+            || self.verified.mismatched > 0
+            || self.args.events.is_some_and(|events| self.delivered < events)
+    }
+}
+
+/// When to report, and what happened since the last time.
+struct Ticker {
+    interval: Option<Duration>,
+    last: Instant,
+    events: u64,
+    bytes: u64,
+}
+
+impl Ticker {
+    fn new(args: &RecvArgs, now: Instant) -> Self {
+        let interval = (!args.quiet && !args.interval.is_zero()).then_some(args.interval);
+        Self { interval, last: now, events: 0, bytes: 0 }
+    }
+
+    fn is_due(&self, now: Instant) -> bool {
+        self.interval.is_some_and(|interval| now.duration_since(self.last) >= interval)
+    }
+
+    /// Gb/s and events a second since the last call.
+    fn rates(&mut self, now: Instant, stats: &Stats) -> (f64, f64) {
+        let seconds = now.duration_since(self.last).as_secs_f64();
+        let rates = (
+            gbps(stats.event_bytes - self.bytes, seconds),
+            per_second(stats.events_ok - self.events, seconds),
+        );
+        (self.last, self.events, self.bytes) = (now, stats.events_ok, stats.event_bytes);
+        rates
+    }
+}

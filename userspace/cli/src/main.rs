@@ -1,0 +1,53 @@
+//! `xdpsar`: receive EJFAT events, send them, and prove that it works here.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`args`] | the command line |
+//! | [`commands`] | what the commands do |
+//! | [`output`] | what is told, for people and as JSON lines |
+//! | [`payload`] | events that can be verified byte by byte |
+//! | [`sink`] | where received events go |
+//! | [`status`] | exit status and errors |
+//! | [`signals`] | orderly end on SIGINT and SIGTERM |
+//! | [`units`] | sizes, durations and rates as people write them |
+#![forbid(unsafe_code)]
+
+mod args;
+mod commands;
+mod output;
+mod payload;
+mod signals;
+mod sink;
+mod status;
+mod units;
+
+use std::{
+    io::{self, IsTerminal},
+    process::ExitCode,
+};
+
+use tracing_subscriber::EnvFilter;
+
+fn main() -> ExitCode {
+    let cli = args::Cli::read(std::env::args_os()).unwrap_or_else(|usage| usage.exit());
+    log(cli.verbose);
+    let json = cli.command.json();
+    match commands::run(cli.command) {
+        Ok(status) => status.into(),
+        Err(failure) => {
+            failure.tell(json);
+            failure.status().into()
+        }
+    }
+}
+
+/// Logs go to standard error, as many as `-v` asks for or RUST_LOG says.
+fn log(verbose: u8) {
+    let default = ["warn", "info", "debug", "trace"][usize::from(verbose.min(3))];
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .init();
+}

@@ -1,0 +1,246 @@
+//! Reports for people.
+
+use std::fmt::Write;
+
+use xdpsar::{Dropped, EventsLost, Stats};
+
+use super::{
+    Report,
+    record::{Arrived, Failed, Lost, Mismatched, Ready, RecvSummary, SendSummary, Sending, Tick},
+};
+use crate::units::{per_second, show_bytes, show_count};
+
+impl Report for Ready<'_> {
+    fn human(&self) -> Option<String> {
+        let ports = match self.ports {
+            1 => String::new(),
+            n => format!(" and {} more ports", n - 1),
+        };
+        let mut text = format!(
+            "ready: {}{ports}, {} worker(s)\n  {} ({}): {}",
+            self.listen, self.workers, self.backend, self.reason, self.detail
+        );
+        for warning in self.warnings {
+            let _ = write!(text, "\n  warning: {warning}");
+        }
+        Some(text)
+    }
+}
+
+impl Report for Tick<'_> {
+    fn human(&self) -> Option<String> {
+        Some(format!("{:7.1} s  {}", self.stats.elapsed_s, self.line()))
+    }
+}
+
+impl Tick<'_> {
+    /// The report without its time, as a progress bar shows it.
+    pub(crate) fn line(&self) -> String {
+        let stats = self.stats;
+        format!(
+            "{} events  {:.2} Gb/s  {:.0} events/s  lost {}  dropped {}  kernel drops {}  in progress {}",
+            show_count(self.delivered),
+            self.gbps,
+            self.events_per_s,
+            show_count(stats.events_lost.total()),
+            show_count(stats.dropped.total()),
+            show_count(stats.kernel_drops),
+            show_count(stats.in_progress),
+        )
+    }
+}
+
+impl Report for Arrived {
+    fn human(&self) -> Option<String> {
+        Some(format!(
+            "event {} data id {}: {} in {} fragment(s), lane {}, worker {}",
+            self.event_number,
+            self.data_id,
+            show_bytes(self.bytes as u64),
+            self.fragments,
+            self.lane,
+            self.worker
+        ))
+    }
+}
+
+impl Report for Lost {
+    fn human(&self) -> Option<String> {
+        // A person reads the causes in the summary; a flood of these would
+        // hide it.
+        None
+    }
+}
+
+impl Report for Mismatched {
+    fn human(&self) -> Option<String> {
+        Some(format!(
+            "event {} data id {} ({} bytes) is wrong: byte {} is 0x{:02x} instead of 0x{:02x}",
+            self.event_number, self.data_id, self.bytes, self.offset, self.found, self.expected
+        ))
+    }
+}
+
+impl Report for RecvSummary<'_> {
+    fn human(&self) -> Option<String> {
+        let stats = self.stats;
+        let mut text = format!(
+            "received {} events, {} in {:.2} s: {:.2} Gb/s, {:.0} events/s",
+            show_count(self.delivered),
+            show_bytes(self.delivered_bytes),
+            stats.elapsed_s,
+            self.gbps,
+            per_second(self.delivered, self.active_s),
+        );
+        let mut row = |name: &str, value: String| {
+            let _ = write!(text, "\n  {name:<14} {value}");
+        };
+        if let Some(verified) = self.verified {
+            row(
+                "verified",
+                format!(
+                    "{} events, {}; wrong: {}",
+                    show_count(verified.events),
+                    show_bytes(verified.bytes),
+                    show_count(verified.mismatched)
+                ),
+            );
+        }
+        if self.not_delivered > 0 {
+            row("not delivered", show_count(self.not_delivered));
+        }
+        row("lost", lost(&stats.events_lost));
+        row(
+            "datagrams",
+            format!(
+                "{} ({} fragments, {} duplicates, {} late)",
+                show_count(stats.datagrams),
+                show_count(stats.fragments),
+                show_count(stats.duplicates),
+                show_count(stats.late)
+            ),
+        );
+        row("dropped", dropped(&stats.dropped));
+        row("kernel drops", show_count(stats.kernel_drops));
+        row("processor", format!("{:.2} s", self.cpu_s));
+        let _ = write!(text, "{}", workers(stats));
+        Some(text)
+    }
+}
+
+/// `0`, or a total with its causes.
+fn causes<const N: usize>(total: u64, named: [(&str, u64); N]) -> String {
+    let named: Vec<_> = named
+        .iter()
+        .filter(|(_, count)| *count > 0)
+        .map(|(name, count)| format!("{name} {}", show_count(*count)))
+        .collect();
+    if named.is_empty() {
+        show_count(total)
+    } else {
+        format!("{} ({})", show_count(total), named.join(", "))
+    }
+}
+
+fn lost(lost: &EventsLost) -> String {
+    causes(
+        lost.total(),
+        [
+            ("timeout", lost.timeout),
+            ("lifetime", lost.lifetime),
+            ("budget", lost.budget),
+            ("evicted", lost.evicted),
+            ("overflow", lost.overflow),
+            ("stopped", lost.stopped),
+        ],
+    )
+}
+
+fn dropped(dropped: &Dropped) -> String {
+    causes(
+        dropped.total(),
+        [
+            ("short", dropped.short),
+            ("bad LB header", dropped.bad_lb_header),
+            ("bad RE header", dropped.bad_re_header),
+            ("no entropy", dropped.no_entropy),
+            ("out of range", dropped.out_of_range),
+            ("length mismatch", dropped.length_mismatch),
+            ("truncated", dropped.truncated),
+            ("oversized", dropped.oversized),
+            ("bad checksum", dropped.bad_checksum),
+            ("bad frame", dropped.bad_frame),
+            ("over budget", dropped.over_budget),
+            ("too scattered", dropped.too_scattered),
+            ("header only", dropped.header_only),
+        ],
+    )
+}
+
+/// One line per worker, with a title; nothing if there is only one.
+pub(crate) fn workers(stats: &Stats) -> String {
+    let mut text = String::new();
+    if stats.workers.len() > 1 {
+        for worker in &stats.workers {
+            let _ = write!(
+                text,
+                "\n  worker {:<7} {} events, {}, {} datagrams ({})",
+                worker.worker,
+                show_count(worker.events),
+                show_bytes(worker.bytes),
+                show_count(worker.datagrams),
+                worker.source
+            );
+        }
+    }
+    text
+}
+
+impl Report for Sending {
+    fn human(&self) -> Option<String> {
+        Some(format!(
+            "{:7.1} s  {} events  {:.2} Gb/s  {}",
+            self.elapsed_s,
+            show_count(self.events),
+            self.gbps,
+            show_bytes(self.bytes)
+        ))
+    }
+}
+
+impl Report for SendSummary {
+    fn human(&self) -> Option<String> {
+        let mut text = format!(
+            "sent {} events, {} in {} datagrams (MTU {}) in {:.2} s: {:.2} Gb/s, {:.0} events/s, {:.2} s processor time",
+            show_count(self.events),
+            show_bytes(self.bytes),
+            show_count(self.fragments),
+            self.mtu,
+            self.elapsed_s,
+            self.gbps,
+            self.events_per_s,
+            self.cpu_s,
+        );
+        if self.refused > 0 {
+            let _ = write!(
+                text,
+                "\n  warning: {} datagrams were refused: nobody listened there",
+                show_count(self.refused)
+            );
+        }
+        Some(text)
+    }
+}
+
+impl Report for Failed {
+    fn human(&self) -> Option<String> {
+        let mut text = format!("error: {}", self.message);
+        for cause in &self.causes {
+            // The message often ends with its own cause already.
+            if !self.message.contains(cause.as_str()) {
+                let _ = write!(text, "\n  caused by: {cause}");
+            }
+        }
+        Some(text)
+    }
+}
