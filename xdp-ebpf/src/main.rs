@@ -63,12 +63,11 @@ pub fn xdpsar_steer(ctx: XdpContext) -> u32 {
     // byte, for every frame.)
     let config: &SteerConfig = black_box(&CONFIG);
     let len = frame_len(&ctx);
-    let mut judgement = Judgement::of(decide(&Linear::new(&ctx), len, config));
-    // The two verdicts that may mean "could not read that far". Where there
-    // is nothing beyond the linear part, the second look ends as the first:
-    // to ask for the part's length would take CAP_PERFMON, the verifier's
-    // price for a difference of pointers.
-    if judgement.counter == UNREADABLE || judgement.counter == SHORT {
+    let linear = Linear::new(&ctx);
+    let mut judgement = Judgement::of(decide(&linear, len, config));
+    // The two verdicts that may mean "could not read that far" are final only
+    // if there was nothing more to read.
+    if (judgement.counter == UNREADABLE || judgement.counter == SHORT) && linear.len() < len {
         judgement = Judgement::of(decide(&Anywhere::new(&ctx), len, config));
     }
     if let Some(counter) = COUNTERS.get_ptr_mut(judgement.counter) {

@@ -27,6 +27,12 @@ impl Linear {
     pub fn new(ctx: &XdpContext) -> Self {
         Self { start: ctx.data(), end: ctx.data_end() }
     }
+
+    /// Bytes in the linear part.
+    #[inline(always)]
+    pub fn len(&self) -> usize {
+        self.end - self.start
+    }
 }
 
 impl Bytes for Linear {

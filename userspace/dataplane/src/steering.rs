@@ -85,10 +85,11 @@ impl SteeringProgram {
             .map_err(|error| refusal::map(format!("put an AF_XDP socket into slot {slot}"), &error))
     }
 
-    /// Takes the socket out of `slot`; its frames go to the kernel again.
+    /// Takes the socket, if there is one, out of `slot`; its frames go to the
+    /// kernel again.
     ///
     /// # Errors
-    /// As [`SteeringProgram::set_socket`], and where the slot is empty.
+    /// [`SetupErrorKind::System`]: no such slot.
     pub fn clear_socket(&mut self, slot: u32) -> Result<(), SetupError> {
         self.sockets()?
             .unset(slot)

@@ -72,12 +72,16 @@ fn parse_release(release: &str) -> Option<(u32, u32)> {
 const CAP_NET_ADMIN: u32 = 12;
 const CAP_NET_RAW: u32 = 13;
 const CAP_SYS_ADMIN: u32 = 21;
+const CAP_PERFMON: u32 = 38;
 const CAP_BPF: u32 = 39;
 
 /// The capabilities that the AF_XDP path needs and this thread lacks.
 ///
-/// `CAP_NET_RAW` opens the sockets, `CAP_NET_ADMIN` attaches the program,
-/// `CAP_BPF` (since Linux 5.8; `CAP_SYS_ADMIN` includes it) loads it.
+/// `CAP_NET_RAW` opens the sockets. `CAP_NET_ADMIN` (it is a network program),
+/// `CAP_BPF` and `CAP_PERFMON` (since Linux 5.8; `CAP_SYS_ADMIN` includes
+/// both) load the program: without the last, the verifier forbids packet
+/// offsets that depend on the packet, and so the way over headers of variable
+/// length.
 pub fn missing_capabilities() -> Vec<&'static str> {
     let status = std::fs::read_to_string("/proc/thread-self/status").unwrap_or_default();
     missing_from(effective_capabilities(&status))
@@ -99,6 +103,9 @@ fn missing_from(effective: u64) -> Vec<&'static str> {
     }
     if !has(CAP_BPF) && !has(CAP_SYS_ADMIN) {
         missing.push("CAP_BPF");
+    }
+    if !has(CAP_PERFMON) && !has(CAP_SYS_ADMIN) {
+        missing.push("CAP_PERFMON");
     }
     missing
 }
@@ -140,7 +147,7 @@ mod tests {
     #[test]
     fn capabilities_are_read_from_the_status_file() {
         let status = "Name:\tx\nCapPrm:\tff\nCapEff:\t0000000000003000\nCapBnd:\t0\n";
-        assert_eq!(missing_from(effective_capabilities(status)), ["CAP_BPF"]);
+        assert_eq!(missing_from(effective_capabilities(status)), ["CAP_BPF", "CAP_PERFMON"]);
         assert_eq!(missing_from(1 << CAP_SYS_ADMIN), ["CAP_NET_ADMIN", "CAP_NET_RAW"]);
         assert!(missing_from(u64::MAX).is_empty());
         assert_eq!(effective_capabilities(""), 0);

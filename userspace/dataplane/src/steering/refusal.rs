@@ -14,8 +14,13 @@ use crate::{
 pub(super) fn load(error: &(dyn Error + 'static)) -> SetupError {
     let asked = "load the XDP steering program";
     let code = os_error(error);
-    if code == Some(libc::EPERM) {
-        return permission(asked, libc::EPERM);
+    // The verifier says EACCES. To those without CAP_PERFMON it forbids what
+    // every program must do that walks over headers of variable length
+    // (Linux 5.8, `kernel/bpf/verifier.c`, `sanitize_ptr_alu`).
+    if let Some(code @ (libc::EPERM | libc::EACCES)) = code
+        && (code == libc::EPERM || !host::missing_capabilities().is_empty())
+    {
+        return permission(asked, code);
     }
     let kind = match code {
         Some(libc::ENOMEM) => SetupErrorKind::Memory,
@@ -39,7 +44,7 @@ pub(super) fn map(asked: String, error: &MapError) -> SetupError {
         SetupErrorKind::System,
         asked,
         chain(error),
-        "the slot is RX queue × workers + worker, below the number given at load",
+        "the slot must be below the number given at load, and the socket an AF_XDP one",
     );
     match os_error(error) {
         Some(code) => refusal.caused_by(io::Error::from_raw_os_error(code)),
@@ -139,7 +144,7 @@ fn permission(asked: &str, code: i32) -> SetupError {
         SetupErrorKind::Permission,
         asked,
         found,
-        "run as root, or `setcap cap_net_admin,cap_net_raw,cap_bpf+ep` on the binary; the socket \
+        "run as root, or `setcap cap_net_admin,cap_net_raw,cap_bpf,cap_perfmon+ep` on the binary; the socket \
          backend needs no privileges",
     )
     .caused_by(io::Error::from_raw_os_error(code))

@@ -224,7 +224,7 @@ fn refused(what: &str, error: io::Error, options: &XdpOptions) -> SetupError {
         Some(libc::EPERM | libc::EACCES) => (
             Permission,
             "the kernel does not permit it",
-            "run as root or with CAP_NET_RAW, CAP_NET_ADMIN and CAP_BPF, or use the socket path",
+            "run as root or with CAP_NET_RAW, CAP_NET_ADMIN, CAP_BPF and CAP_PERFMON, or use the socket path",
         ),
         Some(libc::EBUSY) => (
             QueueTaken,
