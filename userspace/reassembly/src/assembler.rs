@@ -88,8 +88,9 @@ pub struct Assembler {
     by_progress: Order,
     finished: Finished,
     counters: Counters,
-    /// The event of the last fragment: fragments come in runs.
-    latest: Option<u32>,
+    /// The slot of the last fragment: fragments come in runs. The event may
+    /// have left it since; its key tells.
+    latest: u32,
     /// The latest time seen.
     now_ns: u64,
     /// Bytes placed in events in progress.
@@ -119,7 +120,7 @@ impl Assembler {
             by_progress: Order::new(events),
             finished: Finished::new(keys, config.timeout_ns),
             counters: Counters::default(),
-            latest: None,
+            latest: 0,
             now_ns: 0,
             bytes_in_progress: 0,
             reserved: 0,
@@ -168,15 +169,13 @@ impl Assembler {
         sink: &mut impl Sink,
     ) -> Result<Outcome, Rejection> {
         let fragment = self.parse(lane, datagram)?;
-        if let Some(slot) = self.latest
-            && self.events.get(slot).is_some_and(|event| event.key == fragment.key)
-        {
-            return self.add(slot, &fragment, sink);
+        if self.events.get(self.latest).is_some_and(|event| event.key == fragment.key) {
+            return self.add(self.latest, &fragment, sink);
         }
         let hash = table::hash(fragment.key.event_number, fragment.key.data_id, self.config.seed);
         match self.look_up(hash, fragment.key) {
             Some(Place::InProgress(slot)) => {
-                self.latest = Some(slot);
+                self.latest = slot;
                 self.add(slot, &fragment, sink)
             }
             Some(Place::Finished(position)) => {
@@ -297,7 +296,7 @@ impl Assembler {
         self.table.insert(hash, Place::InProgress(slot));
         self.by_creation.push_back(slot);
         self.by_progress.push_back(slot);
-        self.latest = Some(slot);
+        self.latest = slot;
         self.place(slot, fragment, sink)
     }
 

@@ -208,7 +208,7 @@ impl Coverage {
                 gap(at..run.start);
                 new += run.start - at;
             }
-            at = at.max(run.end);
+            at = run.end;
         }
         if at < range.end {
             gap(at..range.end);

@@ -62,9 +62,11 @@ fn op() -> impl Strategy<Value = Op> {
     let burst = (key(), length(), size(), any::<u64>(), any::<bool>(), any::<bool>()).prop_map(
         |(key, length, size, seed, skip, lb)| Op::Burst { key, length, size, seed, skip, lb },
     );
-    let pass =
-        (prop_oneof![0..MS, Just(100 * MS), 0..1200 * MS], prop_oneof![0usize..3, Just(1000)])
-            .prop_map(|(ns, at_most)| Op::Pass { ns, at_most });
+    let pass = (
+        prop_oneof![0..MS, Just(100 * MS), Just(499_999_999), Just(500 * MS), 0..1200 * MS],
+        prop_oneof![0usize..3, Just(1000)],
+    )
+        .prop_map(|(ns, at_most)| Op::Pass { ns, at_most });
     prop_oneof![
         30 => on_grid,
         10 => odd,

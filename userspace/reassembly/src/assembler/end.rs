@@ -146,9 +146,6 @@ impl Assembler {
         self.by_progress.remove(slot);
         self.bytes_in_progress -= u64::from(event.received);
         self.reserved -= event.placement.reserved();
-        if self.latest == Some(slot) {
-            self.latest = None;
-        }
         self.remember(event.key, event.hash, end, Some(slot));
         Some(event)
     }
