@@ -221,7 +221,8 @@ pub(crate) fn receive_all(lab: &Lab, config: &ReceiveConfig, sent: &Sent) -> Run
             scope.spawn(move || {
                 // Should a check fail, the test must not wait for the rest.
                 let _stop = OnPanic(stop);
-                while sent.stalled == Some(worker) && !all_sent.load(Ordering::Acquire) {
+                let released = || all_sent.load(Ordering::Acquire) || stop.load(Ordering::Acquire);
+                while sent.stalled == Some(worker) && !released() {
                     std::thread::sleep(Duration::from_millis(1));
                 }
                 let result = work(source, sent, checker, stop);
