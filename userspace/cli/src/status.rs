@@ -60,9 +60,12 @@ impl From<SetupError> for Failure {
 impl Failure {
     /// A system error on the way to what was asked.
     pub(crate) fn system(asked: impl Into<String>, error: io::Error, remedy: &str) -> Self {
-        SetupError::new(SetupErrorKind::System, asked, error.to_string(), remedy)
-            .caused_by(error)
-            .into()
+        let kind = match error.kind() {
+            io::ErrorKind::PermissionDenied => SetupErrorKind::Permission,
+            io::ErrorKind::OutOfMemory => SetupErrorKind::Memory,
+            _ => SetupErrorKind::System,
+        };
+        SetupError::new(kind, asked, error.to_string(), remedy).caused_by(error).into()
     }
 
     /// A file that could not be read.

@@ -2,6 +2,14 @@
 
 mod support;
 
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    process::Stdio,
+    thread,
+    time::{Duration, Instant},
+};
+
 use support::{records, run, xdpsar};
 
 /// The demo's summary, after the checks that hold on every path.
@@ -59,4 +67,31 @@ fn people_see_a_table() {
     assert_eq!(output.status.code(), Some(0), "{text}");
     assert!(text.contains("verified   100 of 100 events"), "{text}");
     assert!(text.contains("lost 0, dropped 0, kernel drops 0"), "{text}");
+}
+
+#[test]
+fn its_processes_end_with_it_even_when_it_is_killed() {
+    let mut demo = xdpsar(&["demo", "--events", "100000000", "--json"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut ready = String::new();
+    BufReader::new(demo.stdout.take().unwrap()).read_line(&mut ready).unwrap();
+    assert!(ready.contains("\"ready\""), "{ready}");
+    let pid = demo.id();
+    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
+    let children: Vec<_> = children.split_whitespace().collect();
+    assert_eq!(children.len(), 2, "{children:?}");
+    demo.kill().unwrap();
+    demo.wait().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(10);
+    for child in children {
+        // A zombie has no namespace any more; who reaps it is not our affair.
+        let status = format!("/proc/{child}/status");
+        while fs::read_to_string(&status).is_ok_and(|text| !text.contains("State:\tZ")) {
+            assert!(Instant::now() < deadline, "process {child} is still there");
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
 }

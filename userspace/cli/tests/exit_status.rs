@@ -2,7 +2,7 @@
 
 mod support;
 
-use std::{fs, net::UdpSocket, process::Stdio, thread, time::Duration};
+use std::{fs, io::Read, net::UdpSocket, process::Stdio, thread, time::Duration};
 
 use rustix::process::{Pid, Signal, kill_process};
 use support::{Recv, fragment, free_ports, records, run, send, stream, thrower, xdpsar};
@@ -194,4 +194,27 @@ fn a_reader_that_goes_away_ends_it_quietly() {
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{stderr}");
     assert!(!stderr.contains("panicked"), "{stderr}");
+}
+
+#[test]
+fn a_full_disk_is_1_with_a_summary_that_accounts_for_it() {
+    let to = free_ports(1);
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let mut recv = xdpsar(&["recv", "--listen", &to.to_string(), "--backend", "socket"])
+        .args(["--out", "-", "--events", "3"])
+        .stdout(full)
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stderr = recv.stderr.take().unwrap();
+    support::wait_until_ready(&mut stderr);
+    let thrower = thrower(to);
+    for number in 0..3 {
+        thrower.send(&fragment(number, 1, 0, 1, b"x")).unwrap();
+    }
+    let mut text = String::new();
+    stderr.read_to_string(&mut text).unwrap();
+    assert_eq!(recv.wait().unwrap().code(), Some(1), "{text}");
+    assert!(text.contains("received 0 events") && text.contains("not delivered  "), "{text}");
+    assert!(text.contains("error: writing events to standard output"), "{text}");
 }

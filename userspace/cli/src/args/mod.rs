@@ -37,7 +37,7 @@ Logs go to standard error; RUST_LOG chooses among them (RUST_LOG=xdpsar=debug)."
 #[command(name = "xdpsar", version, max_term_width = 100, after_help = AFTER_HELP)]
 pub(crate) struct Cli {
     /// Log more: -v informs, -vv debugs, -vvv traces.
-    #[arg(short, long, global = true, action = ArgAction::Count)]
+    #[arg(short, long, global = true, action = ArgAction::Count, display_order = 1000)]
     pub(crate) verbose: u8,
     #[command(subcommand)]
     pub(crate) command: Command,

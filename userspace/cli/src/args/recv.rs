@@ -124,7 +124,7 @@ pub(crate) struct RecvArgs {
     /// Check every byte of every event against --payload.
     #[arg(long, help_heading = "Output")]
     pub(crate) verify: bool,
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Output")]
     pub(crate) payload: PayloadArgs,
     /// How often statistics are printed; a bare number means seconds, 0 never.
     #[arg(long, value_name = "S", default_value = "1s", value_parser = units::seconds,

@@ -57,6 +57,7 @@ pub(crate) fn run(args: &RecvArgs) -> Result<Status, Failure> {
         delivered: 0,
         delivered_bytes: 0,
         not_delivered: 0,
+        buffered: (0, 0),
         verified: Verified::default(),
         active: None,
         failure: None,
@@ -89,6 +90,8 @@ struct Session<'a> {
     delivered: u64,
     delivered_bytes: u64,
     not_delivered: u64,
+    /// Events and bytes of `delivered` that the sink still buffers.
+    buffered: (u64, u64),
     verified: Verified,
     /// First and last delivery.
     active: Option<(Instant, Instant)>,
@@ -111,8 +114,7 @@ impl Session<'_> {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
-            let flushed = self.sink.flush();
-            self.output_result(flushed);
+            self.flush();
             self.report_losses();
             let now = Instant::now();
             if ticker.is_due(now) {
@@ -147,6 +149,18 @@ impl Session<'_> {
         }
     }
 
+    /// Hands on what the sink buffers; if that fails, it has not arrived.
+    fn flush(&mut self) {
+        let flushed = self.sink.flush();
+        let (events, bytes) = std::mem::take(&mut self.buffered);
+        if flushed.is_err() {
+            self.delivered -= events;
+            self.delivered_bytes -= bytes;
+            self.not_delivered += events;
+        }
+        self.output_result(flushed);
+    }
+
     fn enough(&self) -> bool {
         self.args.events.is_some_and(|events| self.delivered >= events)
     }
@@ -174,6 +188,8 @@ impl Session<'_> {
         if put.is_ok() {
             self.delivered += 1;
             self.delivered_bytes += event.len() as u64;
+            self.buffered.0 += 1;
+            self.buffered.1 += event.len() as u64;
             if self.args.per_event {
                 let told = self.output.tell(&Arrived::from(event));
                 self.told(told);

@@ -69,14 +69,22 @@ pub(crate) fn stream(listen: SocketAddr, more: &[&str]) -> (Child, ChildStderr) 
         .spawn()
         .unwrap();
     let mut stderr = child.stderr.take().unwrap();
+    wait_until_ready(&mut stderr);
+    (child, stderr)
+}
+
+/// Reads the first line of text, which says that the sockets are bound.
+pub(crate) fn wait_until_ready(text: &mut ChildStderr) {
     let mut line = Vec::new();
     while !line.ends_with(b"\n") {
         let mut byte = [0];
-        stderr.read_exact(&mut byte).unwrap();
+        text.read_exact(&mut byte).unwrap();
         line.push(byte[0]);
+        // A log line may come first.
+        if line.ends_with(b"\n") && !line.starts_with(b"ready") {
+            line.clear();
+        }
     }
-    assert!(line.starts_with(b"ready"), "{}", String::from_utf8_lossy(&line));
-    (child, stderr)
 }
 
 /// How it ended and what it had said.

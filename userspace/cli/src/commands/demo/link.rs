@@ -29,7 +29,12 @@ pub(super) const ADDRESS: Ipv4Addr = RECEIVER.1;
 pub(super) fn isolate() -> Result<(), Failure> {
     let failed = |asked: &'static str| {
         move |error: rustix::io::Errno| {
-            Failure::system(asked, error.into(), "run as root, or use --backend socket")
+            Failure::system(
+                asked,
+                error.into(),
+                "run as root (CAP_SYS_ADMIN, CAP_NET_ADMIN, CAP_NET_RAW, CAP_BPF), \
+                 or use --backend socket",
+            )
         }
     };
     #[expect(
@@ -87,7 +92,7 @@ fn ip(arguments: &str) -> Result<(), Failure> {
     }
     let text = String::from_utf8_lossy(&output.stderr).trim().to_owned();
     let error = io::Error::other(if text.is_empty() { output.status.to_string() } else { text });
-    Err(Failure::system(asked(), error, "use --backend socket"))
+    Err(Failure::system(format!("ip {arguments}"), error, "use --backend socket"))
 }
 
 /// Echo requests to the receiver, meanwhile: traffic that is none of ours

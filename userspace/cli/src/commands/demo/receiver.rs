@@ -9,12 +9,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use xdpsar::{Backend, BackendKind, Event, Overflow, Reassembler, RecvTimeoutError};
+use xdpsar::{Backend, BackendKind, Event, Overflow, Reassembler, RecvTimeoutError, SocketOptions};
 
 use super::{
     DATA_ID, link,
     message::{FromSide, Received, ToSide, read, write},
     mix::Mix,
+    window,
 };
 use crate::{args::demo::SideArgs, payload::Payload, status::Failure};
 
@@ -91,6 +92,10 @@ fn start(args: &SideArgs) -> Result<Reassembler, Failure> {
         .ports(super::ports(args.run.workers))
         .workers(args.run.workers)
         .backend(backend)
+        .socket(SocketOptions {
+            buffer: usize::try_from(window::socket_buffer()).unwrap_or(usize::MAX),
+            ..SocketOptions::default()
+        })
         .timeout(TIMEOUT)
         // A full queue holds the worker up, and so, through the window, the
         // sender.

@@ -27,12 +27,16 @@ pub(super) fn limit(args: &SideArgs) -> u64 {
     if args.isolate {
         return 128;
     }
-    let granted = fs::read_to_string("/proc/sys/net/core/rmem_max")
+    let charged = u64::from(args.run.mtu.next_power_of_two()) + 1024;
+    (socket_buffer() / charged).clamp(2, 512)
+}
+
+/// The receive buffer that an ordinary user may ask for.
+pub(super) fn socket_buffer() -> u64 {
+    fs::read_to_string("/proc/sys/net/core/rmem_max")
         .ok()
         .and_then(|text| text.trim().parse().ok())
-        .unwrap_or(212_992_u64);
-    let charged = u64::from(args.run.mtu.next_power_of_two()) + 1024;
-    (granted / charged).clamp(2, 512)
+        .unwrap_or(212_992)
 }
 
 /// Datagrams sent and not yet placed.
