@@ -5,7 +5,7 @@ mod support;
 use std::{fs, io::Read, net::UdpSocket, process::Stdio, thread, time::Duration};
 
 use rustix::process::{Pid, Signal, kill_process};
-use support::{Recv, fragment, free_ports, records, run, send, stream, thrower, xdpsar};
+use support::{Guarded, Recv, fragment, free_ports, records, run, send, stream, thrower, xdpsar};
 
 #[test]
 fn wrong_usage_is_2() {
@@ -167,7 +167,7 @@ fn a_full_pipe_does_not_hold_up_the_second_signal() {
     let to = free_ports(1);
     // Nobody reads: the pipe holds 64 KiB, then writing to it blocks for good.
     let (mut recv, _stderr) = stream(to, &[]);
-    let pid = Pid::from_child(&recv);
+    let pid = Pid::from_child(&recv.0);
     let thrower = thrower(to);
     for number in 0..200 {
         thrower.send(&fragment(number, 1, 0, 8000, &[7; 8000])).unwrap();
@@ -175,9 +175,9 @@ fn a_full_pipe_does_not_hold_up_the_second_signal() {
     thread::sleep(Duration::from_millis(500));
     kill_process(pid, Signal::TERM).unwrap();
     thread::sleep(Duration::from_millis(300));
-    assert!(recv.try_wait().unwrap().is_none(), "it should be blocked");
+    assert!(recv.0.try_wait().unwrap().is_none(), "it should be blocked");
     kill_process(pid, Signal::TERM).unwrap();
-    assert_eq!(recv.wait().unwrap().code(), Some(1));
+    assert_eq!(recv.0.wait().unwrap().code(), Some(1));
 }
 
 #[test]
@@ -200,13 +200,14 @@ fn a_reader_that_goes_away_ends_it_quietly() {
 fn a_full_disk_is_1_with_a_summary_that_accounts_for_it() {
     let to = free_ports(1);
     let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
-    let mut recv = xdpsar(&["recv", "--listen", &to.to_string(), "--backend", "socket"])
+    let recv = xdpsar(&["recv", "--listen", &to.to_string(), "--backend", "socket"])
         .args(["--out", "-", "--events", "3"])
         .stdout(full)
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut stderr = recv.stderr.take().unwrap();
+    let mut recv = Guarded(recv);
+    let mut stderr = recv.0.stderr.take().unwrap();
     support::wait_until_ready(&mut stderr);
     let thrower = thrower(to);
     for number in 0..3 {
@@ -214,7 +215,7 @@ fn a_full_disk_is_1_with_a_summary_that_accounts_for_it() {
     }
     let mut text = String::new();
     stderr.read_to_string(&mut text).unwrap();
-    assert_eq!(recv.wait().unwrap().code(), Some(1), "{text}");
+    assert_eq!(recv.0.wait().unwrap().code(), Some(1), "{text}");
     assert!(text.contains("received 0 events") && text.contains("not delivered  "), "{text}");
     assert!(text.contains("error: writing events to standard output"), "{text}");
 }

@@ -108,10 +108,10 @@ fn a_stream_carries_whole_events() {
     thrower.send(&fragment(u64::MAX, 3, 0, 0, b"")).unwrap();
     thrower.send(&fragment(3, 4, 0, 2, b"xy")).unwrap();
     let mut frames = Vec::new();
-    recv.stdout.take().unwrap().read_to_end(&mut frames).unwrap();
+    recv.0.stdout.take().unwrap().read_to_end(&mut frames).unwrap();
     let mut rest = String::new();
     stderr.read_to_string(&mut rest).unwrap();
-    assert_eq!(recv.wait().unwrap().code(), Some(0), "{rest}");
+    assert_eq!(recv.0.wait().unwrap().code(), Some(0), "{rest}");
     let mut expected = Vec::new();
     for (number, data_id, payload) in
         [(1_u64, 2_u16, &b"abc"[..]), (u64::MAX, 3, b""), (3, 4, b"xy")]

@@ -58,9 +58,19 @@ pub(crate) struct Recv {
     stderr: Option<JoinHandle<String>>,
 }
 
+/// A child process that a failed test does not leave behind.
+pub(crate) struct Guarded(pub(crate) Child);
+
+impl Drop for Guarded {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// Starts `xdpsar recv --out -` and waits until its sockets are bound. Its
 /// text goes to standard error; the rest of that comes back with it.
-pub(crate) fn stream(listen: SocketAddr, more: &[&str]) -> (Child, ChildStderr) {
+pub(crate) fn stream(listen: SocketAddr, more: &[&str]) -> (Guarded, ChildStderr) {
     let mut child = xdpsar(&["recv", "--listen", &listen.to_string(), "--backend", "socket"])
         .args(["--out", "-"])
         .args(more)
@@ -70,7 +80,7 @@ pub(crate) fn stream(listen: SocketAddr, more: &[&str]) -> (Child, ChildStderr) 
         .unwrap();
     let mut stderr = child.stderr.take().unwrap();
     wait_until_ready(&mut stderr);
-    (child, stderr)
+    (Guarded(child), stderr)
 }
 
 /// Reads the first line of text, which says that the sockets are bound.
