@@ -101,7 +101,7 @@ fn check(root: &Path, wanted: Wanted) -> Result<()> {
     // Another compiler may order instructions otherwise, and that is no news
     // about the sources, whose hash was right.
     println!(
-        "{} is of these sources, but was built by other tools, so the code differs:\n  \
+        "{} is of these sources; it was built by other tools, and this differs:\n  \
          committed: {}, {}\n  here:      {}, {}\n  {}",
         prebuilt::OBJECT,
         recorded.compiler,

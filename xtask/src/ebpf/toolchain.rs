@@ -15,7 +15,7 @@ use anyhow::{Context, Result, bail};
 const MIN_LLVM: u32 = 22;
 
 /// How to get what is missing.
-const INSTALL: &str = "either, with rustup:
+const INSTALL: &str = "with rustup:
   rustup toolchain install nightly --component rust-src
   cargo install bpf-linker@0.13.0
 or, on Debian:
@@ -55,7 +55,7 @@ pub(super) struct Toolchain {
 /// None serves: the text says what each lacks and how to install it.
 pub(super) fn find(wanted: Wanted, preferred: Option<&str>) -> Result<Toolchain> {
     let linker = output(&["bpf-linker", "--version"])
-        .with_context(|| format!("`bpf-linker` does not run; install it, {INSTALL}"))?;
+        .with_context(|| format!("`bpf-linker` does not run; install it:\n{INSTALL}"))?;
     let mut lacking = Vec::new();
     let mut found = Vec::new();
     for (kind, name, probe) in [
@@ -77,7 +77,7 @@ pub(super) fn find(wanted: Wanted, preferred: Option<&str>) -> Result<Toolchain>
     if best < found.len() {
         return Ok(found.swap_remove(best));
     }
-    bail!("no compiler here builds for BPF:\n{}\ninstall one, {INSTALL}", lacking.join("\n"))
+    bail!("no compiler here builds for BPF:\n{}\ninstall one:\n{INSTALL}", lacking.join("\n"))
 }
 
 fn rustup(linker: &str) -> Result<Toolchain> {
