@@ -26,8 +26,8 @@ impl Assembler {
         expired
     }
 
-    /// Reports every event in progress as lost, the oldest first. The
-    /// assembler can be used on.
+    /// Reports every event in progress as lost, the oldest first, at the
+    /// latest time seen. The assembler can be used on.
     pub fn finish(&mut self, sink: &mut impl Sink) {
         while let Some(slot) = self.by_creation.front() {
             self.lose(slot, LossCause::Stopped, sink);
