@@ -16,47 +16,6 @@ use xdpsar_reassembly::{
 };
 use xdpsar_wire::Pieces;
 
-/// Resident memory in bytes.
-#[cfg(target_os = "linux")]
-fn resident() -> u64 {
-    let statm = std::fs::read_to_string("/proc/self/statm").expect("Linux has /proc");
-    let pages = statm.split(' ').nth(1).and_then(|field| field.parse::<u64>().ok());
-    pages.expect("second field is the resident set") * 4096
-}
-
-#[test]
-#[cfg(target_os = "linux")]
-#[cfg_attr(miri, ignore = "needs /proc")]
-fn a_flood_of_4_gib_claims_does_not_move_resident_memory() {
-    // So large a budget that some claims are taken in: their buffers are
-    // address space only.
-    for budget in [1 << 30, 64 << 30] {
-        let pool = Pool::new(PoolConfig { budget, max_event: u32::MAX });
-        let config =
-            AssemblerConfig { max_in_progress: 1000, remembered: 1000, ..Default::default() };
-        let mut assembler = Assembler::new(config, Arc::clone(&pool));
-        let mut sink = Kept::default();
-        sink.lost.reserve(20_000);
-        let before = resident();
-        for number in 0..20_000 {
-            for (offset, size) in [(0, 1), (9000, 1), (1 << 31, 1000), (u32::MAX - 1400, 1400)] {
-                let claim = datagram(number, 0, offset, u32::MAX, &vec![0xee; size]);
-                assembler.ingest(0, Pieces::whole(&claim), number * MS / 10, &mut sink);
-            }
-            assembler.expire(number * MS / 10, 10, &mut sink);
-            assert!(pool.held() <= budget);
-        }
-        let moved = resident().saturating_sub(before);
-        assert!(moved < 16 << 20, "{moved} bytes became resident");
-        assert!(sink.events.is_empty());
-        let (in_progress, _) = assembler.in_progress();
-        assert_eq!(sink.lost.len() + in_progress, 20_000, "every claim is lost once");
-        assembler.check_structure();
-        assembler.finish(&mut sink);
-        assert_eq!(pool.in_use(), 0);
-    }
-}
-
 #[test]
 fn refused_events_are_reported_once_and_room_is_used_again() {
     let pool = PoolConfig { budget: 10 * 1024, max_event: 1 << 20 };
