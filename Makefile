@@ -28,10 +28,13 @@ test-fast: ## unit tests only: no network, no privileges, seconds
 	$(DEPS) rust build
 	$(CARGO) test --locked --workspace --lib --bins
 
-lint: ## rustfmt and clippy, warnings are errors
+lint: ## rustfmt, clippy and rustdoc, warnings are errors
 	$(DEPS) rust build lint
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- --deny warnings
+	@# What is left for a machine without AF_XDP's build dependencies.
+	$(CARGO) clippy --locked --package xdpsar-cli --no-default-features -- --deny warnings
+	RUSTDOCFLAGS='--deny warnings' $(CARGO) doc --locked --workspace --no-deps --lib
 
 fmt: ## format all code
 	$(DEPS) rust lint

@@ -2,7 +2,7 @@
 //!
 //! Up to two VLAN tags, IPv4 with options, IPv6 with the extension headers a
 //! host may meet. What cannot be read to the end of its UDP header is
-//! [`Walk::NotUdp`] with a reason: such a frame is the kernel's business.
+//! [`NotUdp`] with a reason: such a frame is the kernel's business.
 
 use crate::bytes::Bytes;
 
