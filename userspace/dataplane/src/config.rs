@@ -76,7 +76,7 @@ impl Default for XdpOptions {
             rx_ring: None,
             busy_poll: None,
             checksum: Checksum::default(),
-            bind_retry: Duration::from_secs(1),
+            bind_retry: Duration::from_secs(3),
         }
     }
 }

@@ -16,7 +16,7 @@ mod refusal;
 
 use std::{
     io,
-    os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd},
+    os::fd::{AsFd, AsRawFd as _, BorrowedFd},
 };
 
 use aya::{
@@ -26,6 +26,7 @@ use aya::{
 };
 use xdpsar_wire::steering::{LaneMode, MAX_LANES, SteerConfig, Verdict};
 
+pub(crate) use self::attach::hook_is_free;
 pub use self::attach::{Attached, AttachedMode};
 use crate::{
     config::AttachMode,
@@ -48,7 +49,7 @@ const CONFIG: &str = "CONFIG";
 /// Dropping it, or the death of the process, takes it off the interface.
 pub struct SteeringProgram {
     // Before `ebpf`: off the interface first, then the maps.
-    link: Option<OwnedFd>,
+    link: Option<attach::Link>,
     ebpf: Ebpf,
 }
 

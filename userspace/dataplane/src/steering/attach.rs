@@ -50,12 +50,36 @@ impl std::fmt::Display for AttachedMode {
     }
 }
 
-/// Attaches `program`; the link lasts as long as its descriptor.
+/// Waits until no program is on `interface`'s hook: for a moment if it is one
+/// of ours, whose owner may just have been killed, not at all for a stranger's.
+/// Asked before any socket is made, so that a receiver which is already running
+/// is named as what it is.
+pub(crate) fn hook_is_free(
+    interface: &str,
+    patience: std::time::Duration,
+) -> Result<(), SetupError> {
+    #[cfg(feature = "inspect")]
+    {
+        let start = std::time::Instant::now();
+        // What cannot be asked is left to the attempt itself.
+        while let Ok(Some(holder)) = crate::inspect::hook_holder(interface) {
+            if holder.name != super::PROGRAM || start.elapsed() >= patience {
+                return Err(refusal::taken(interface, format!("the hook is held by {holder}")));
+            }
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+    }
+    #[cfg(not(feature = "inspect"))]
+    let _ = (interface, patience);
+    Ok(())
+}
+
+/// Attaches `program`, until the link is dropped or the process ends.
 pub(super) fn attach(
     program: BorrowedFd<'_>,
     interface: &str,
     mode: AttachMode,
-) -> Result<(OwnedFd, Attached), SetupError> {
+) -> Result<(Link, Attached), SetupError> {
     let index = index_of(interface)?;
     let first = match mode {
         AttachMode::Auto | AttachMode::Native => AttachedMode::Native,
@@ -76,6 +100,29 @@ pub(super) fn attach(
     Ok((link, Attached { mode, reason: Some(reason) }))
 }
 
+/// The program's place on the hook.
+///
+/// The kernel ends it with the last descriptor, and so when the process dies.
+/// But a child that another thread is just forking holds a second one until
+/// its `exec`: to be gone when we say so, the link is detached, not only closed.
+#[derive(Debug)]
+pub(super) struct Link(OwnedFd);
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        // include/uapi/linux/bpf.h: BPF_LINK_DETACH (Linux 5.9), and the
+        // start of `union bpf_attr`'s `link_detach`.
+        const BPF_LINK_DETACH: libc::c_long = 34;
+        let request = self.0.as_raw_fd();
+        // SAFETY: the request is as long as announced, lives until the call
+        // returns, and is a descriptor that we own and so open. Should the
+        // call fail, closing does what is left to do.
+        let _ = unsafe {
+            libc::syscall(libc::SYS_bpf, BPF_LINK_DETACH, &raw const request, size_of::<i32>())
+        };
+    }
+}
+
 fn index_of(interface: &str) -> Result<u32, SetupError> {
     let name = CString::new(interface).map_err(|_| refusal::no_interface(interface))?;
     // SAFETY: `name` is a C string, and lives until the call returns.
@@ -88,7 +135,7 @@ fn index_of(interface: &str) -> Result<u32, SetupError> {
 /// `BPF_LINK_CREATE` for an XDP program (Linux 5.9, `kernel/bpf/syscall.c`,
 /// `net/core/dev.c`: `bpf_xdp_link_attach`). Refuses with `EBUSY` or
 /// `EEXIST` where another program is.
-fn link(program: BorrowedFd<'_>, interface: u32, mode: AttachedMode) -> io::Result<OwnedFd> {
+fn link(program: BorrowedFd<'_>, interface: u32, mode: AttachedMode) -> io::Result<Link> {
     // include/uapi/linux/bpf.h: BPF_LINK_CREATE, BPF_XDP, and the start of
     // `union bpf_attr`'s `link_create`; the kernel takes the rest as zero.
     const BPF_LINK_CREATE: libc::c_long = 28;
@@ -116,5 +163,5 @@ fn link(program: BorrowedFd<'_>, interface: u32, mode: AttachedMode) -> io::Resu
     }
     // SAFETY: the kernel has just made this descriptor (close-on-exec) for
     // us; nobody else has it.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
+    Ok(Link(unsafe { OwnedFd::from_raw_fd(fd as i32) }))
 }

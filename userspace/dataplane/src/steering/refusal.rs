@@ -86,14 +86,9 @@ pub(super) fn of_the_driver(error: &io::Error) -> bool {
 pub(super) fn attach(interface: &str, mode: AttachedMode, error: io::Error) -> SetupError {
     let asked = format!("attach the XDP program to {interface} ({mode})");
     let (kind, found, remedy) = match error.raw_os_error() {
-        Some(libc::EBUSY | libc::EEXIST) => (
-            SetupErrorKind::HookTaken,
-            holder(interface),
-            format!(
-                "stop the program's owner, or if nobody owns it any more, \
-                 `ip link set dev {interface} xdp off`"
-            ),
-        ),
+        Some(libc::EBUSY | libc::EEXIST) => {
+            return taken(interface, holder(interface)).caused_by(error);
+        }
         Some(code @ (libc::EPERM | libc::EACCES)) => return permission(&asked, code),
         Some(libc::ENODEV) => return no_interface(interface),
         Some(libc::ERANGE) => (
@@ -121,6 +116,19 @@ pub(super) fn attach(interface: &str, mode: AttachedMode, error: io::Error) -> S
         ),
     };
     SetupError::new(kind, asked, found, remedy).caused_by(error)
+}
+
+/// Another program is on the interface's hook.
+pub(super) fn taken(interface: &str, found: String) -> SetupError {
+    SetupError::new(
+        SetupErrorKind::HookTaken,
+        format!("attach the XDP program to {interface}"),
+        found,
+        format!(
+            "stop the program's owner, or if nobody owns it any more, \
+             `ip link set dev {interface} xdp off`"
+        ),
+    )
 }
 
 /// Who holds the interface's hook, as far as this build can tell.

@@ -21,7 +21,7 @@ use crate::{
     config::ReceiveConfig,
     error::{SetupError, SetupErrorKind},
     host::{self, Interface},
-    steering::{Attached, AttachedMode, SteeringProgram},
+    steering::{self, Attached, AttachedMode, SteeringProgram},
 };
 
 /// The program on the interface. Shared by the receiver and its sources, so
@@ -58,6 +58,7 @@ impl XdpReceiver {
         let interface = interface(config)?;
         let name = interface.name.as_str();
         let steer = steer(config, interface.mtu)?;
+        steering::hook_is_free(name, config.xdp.bind_retry)?;
         let plan = Plan::new(config, interface.rx_queues, interface.mtu)?;
         if !plan.fan_out && plan.workers > plan.queues as usize {
             warn!("{name} has {} RX queues: the other workers will be idle", plan.queues);
