@@ -15,11 +15,13 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod binary;
 pub mod host;
 pub mod lab;
 pub mod payload;
 pub mod privilege;
 pub mod tool;
 
+pub use binary::binary;
 pub use host::{Host, XdpProgram};
 pub use lab::{Lab, LabConfig};
