@@ -208,19 +208,27 @@ fn the_program_goes_with_the_receiver() {
 }
 
 #[test]
-fn a_taken_queue_is_named_and_left_alone() {
+fn a_taken_hook_and_a_taken_queue_are_named_and_left_alone() {
     privileged!();
     let lab = Lab::new(LabConfig::default());
     let mut config = config(&lab, false, 1);
     let (receiver, _sources) = lab.receiver.run(|| XdpReceiver::open(&config).expect("opened"));
     config.xdp.bind_retry = Duration::from_millis(100);
-    let start = Instant::now();
-    let error = lab.receiver.run(|| XdpReceiver::open(&config).expect_err("taken"));
-    assert!(start.elapsed() >= config.xdp.bind_retry);
-    assert_eq!(error.kind, SetupErrorKind::QueueTaken);
-    assert!(error.to_string().contains("queue 0 of vb"), "{error}");
+    let refused = || {
+        let start = Instant::now();
+        let error = lab.receiver.run(|| XdpReceiver::open(&config).expect_err("taken"));
+        assert!(start.elapsed() >= config.xdp.bind_retry, "the owner may just be going");
+        (error.kind, error.to_string())
+    };
+    let (kind, text) = refused();
+    assert_eq!(kind, SetupErrorKind::HookTaken);
+    assert!(text.contains("xdpsar_steer"), "{text}");
     assert_eq!(lab.receiver.xdp_programs().len(), 1, "the first one's program");
+    // Without the program, the sources still own their queues.
     drop(receiver);
+    let (kind, text) = refused();
+    assert_eq!(kind, SetupErrorKind::QueueTaken);
+    assert!(text.contains("queue 0 of vb"), "{text}");
 }
 
 #[test]
