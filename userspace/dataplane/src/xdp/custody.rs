@@ -4,7 +4,9 @@
 #[cfg(debug_assertions)]
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::{CHUNK, frame::Descriptor};
+#[cfg(debug_assertions)]
+use super::CHUNK;
+use super::frame::Descriptor;
 
 /// Where each frame of one UMEM is: with the kernel, or with us.
 #[derive(Debug)]
