@@ -10,7 +10,10 @@ use std::{
 use anyhow::{Context, ensure};
 use serde::Serialize;
 use serde_json::Value;
-use xdpsar_tests::{Lab, binary};
+use xdpsar_tests::{
+    Lab, binary,
+    tool::{Signal, send_signal},
+};
 
 /// Bytes of each event.
 const EVENT: u64 = 100_000;
@@ -105,9 +108,7 @@ impl<'a> Contest<'a> {
             .stderr(Stdio::inherit())
             .output()
             .context("running the sender")?;
-        let stop =
-            std::process::Command::new("kill").args(["-TERM", &receiver.id().to_string()]).status();
-        ensure!(stop.is_ok_and(|status| status.success()), "the receiver could not be stopped");
+        send_signal(&receiver, Signal::SIGTERM).context("stopping the receiver")?;
         let received = object(&mut lines, "summary").context("the receiver's summary")?;
         receiver.wait()?;
         let sent = object(&mut BufReader::new(&sender.stdout[..]), "summary")

@@ -1,6 +1,9 @@
 //! Commands that configure a network, run to their end.
 
-use std::process::Command;
+use std::process::{Child, Command};
+
+pub use nix::sys::signal::Signal;
+use nix::{sys::signal, unistd::Pid};
 
 /// Runs `line`, split at blanks, and returns what it printed.
 ///
@@ -32,4 +35,14 @@ pub fn attempt(line: &str) -> Result<String, String> {
             String::from_utf8_lossy(&output.stderr)
         ))
     }
+}
+
+/// Sends a signal to a process that this one has started and not yet waited
+/// for. (`kill` is a command of its own, which a bare machine does not have.)
+///
+/// # Errors
+/// The kernel's, as where the process has changed its user.
+pub fn send_signal(child: &Child, which: Signal) -> std::io::Result<()> {
+    let pid = i32::try_from(child.id()).map_err(std::io::Error::other)?;
+    Ok(signal::kill(Pid::from_raw(pid), which)?)
 }

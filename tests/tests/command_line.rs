@@ -3,13 +3,16 @@
 
 use std::{
     io::{BufRead, BufReader, Read},
-    process::{Child, ChildStdout, Command, Output, Stdio},
+    process::{Child, ChildStdout, Output, Stdio},
     thread,
     time::{Duration, Instant},
 };
 
 use serde_json::Value;
-use xdpsar_tests::{Host, Lab, LabConfig, binary, privileged};
+use xdpsar_tests::{
+    Host, Lab, LabConfig, binary, privileged,
+    tool::{Signal, send_signal},
+};
 
 /// A receiver that has said `ready`.
 struct Receiver {
@@ -34,9 +37,8 @@ impl Receiver {
         Self { child, stdout, ready }
     }
 
-    fn signal(&self, name: &str) {
-        let kill = Command::new("kill").args([name, &self.child.id().to_string()]).status();
-        assert!(kill.expect("kill runs").success());
+    fn signal(&self, which: Signal) {
+        send_signal(&self.child, which).expect("the receiver runs");
     }
 
     /// The summary and the exit status.
@@ -188,7 +190,7 @@ fn nothing_stays_attached_after_sigkill_and_a_new_receiver_binds() {
     let again = Receiver::start(&lab.receiver, arguments);
     let rebound = killed.elapsed();
     assert!(rebound < Duration::from_secs(3), "{rebound:?}");
-    again.signal("-TERM");
+    again.signal(Signal::SIGTERM);
     let (summary, status) = again.finish();
     assert_eq!(status, 0, "{summary:#}");
     assert!(lab.receiver.xdp_programs().is_empty());
@@ -211,7 +213,7 @@ fn another_program_on_the_hook_is_named_and_left_alone() {
     assert_eq!(status, 1, "{text}");
     assert!(text.contains("xdpsar_steer") && text.contains("vb"), "{text}");
     assert_eq!(lab.receiver.xdp_programs(), holder, "the holder keeps the hook");
-    first.signal("-INT");
+    first.signal(Signal::SIGINT);
     let (_, status) = first.finish();
     assert_eq!(status, 0);
 }
