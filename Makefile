@@ -7,7 +7,7 @@ CARGO = cargo
 DEPS = @sh scripts/deps.sh
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build test test-fast lint fmt deny advisories ebpf ebpf-check ci deps clean
+.PHONY: help demo build test test-fast bench lint fmt deny advisories ebpf ebpf-check ci deps clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -27,6 +27,11 @@ test: ## all tests; those for root are skipped for anybody else (SUDO=1 runs the
 test-fast: ## unit tests only: no network, no privileges, seconds
 	$(DEPS) rust build
 	$(CARGO) test --locked --workspace --lib --bins
+
+bench: ## end-to-end rates over a veth pair, as a Markdown table (as root; a few minutes)
+	$(DEPS) rust build net
+	$(CARGO) build --release --locked --package xdpsar-cli --package xdpsar-bench
+	$(CARGO) run --release --locked --quiet --package xdpsar-bench -- $(BENCH)
 
 lint: ## rustfmt, clippy and rustdoc, warnings are errors
 	$(DEPS) rust build lint

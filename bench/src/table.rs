@@ -28,16 +28,18 @@ pub(crate) fn markdown(runs: &[Run], arguments: &str) -> String {
         );
     }
     let repeats = runs.len() / Contestant::ALL.len();
+    let arguments =
+        if arguments.is_empty() { String::new() } else { format!(" BENCH='{arguments}'") };
     let _ = write!(
         text,
         "\nEvents of 100 000 bytes, unpaced, one flow at a time over a veth pair (MTU 9000); sender \
          on core 0, receiver on core 1; medians of {repeats} interleaved runs (lowest–highest). \
-         {}, {} cores, {}. `make bench {arguments}`",
+         {}, {} cores, {}. `make bench{arguments}`",
         kernel(),
         std::thread::available_parallelism().map_or(0, usize::from),
         processor(),
     );
-    text.trim_end_matches([' ', '`']).to_owned() + "`"
+    text
 }
 
 /// Lowest, median, highest.
