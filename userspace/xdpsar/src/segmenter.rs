@@ -82,8 +82,8 @@ impl SegmenterBuilder {
 
     /// Limit of the rate in 10⁹ bits per second of IP datagrams, headers
     /// included; `None` for no limit.
-    pub const fn rate_gbps(mut self, rate: Option<f64>) -> Self {
-        self.rate_gbps = rate;
+    pub fn rate_gbps(mut self, rate: impl Into<Option<f64>>) -> Self {
+        self.rate_gbps = rate.into();
         self
     }
 

@@ -32,7 +32,7 @@ pub(super) fn isolate() -> Result<(), Failure> {
             Failure::system(
                 asked,
                 error.into(),
-                "run as root (CAP_SYS_ADMIN, CAP_NET_ADMIN, CAP_NET_RAW, CAP_BPF), \
+                "run as root (CAP_SYS_ADMIN, CAP_NET_ADMIN, CAP_NET_RAW, CAP_BPF, CAP_PERFMON), \
                  or use --backend socket",
             )
         }
