@@ -23,6 +23,7 @@ use crate::{
     coverage::Refusal,
     event::{Event, Facts, LbFacts, LossCause, LostEvent, Sink, Storage},
     finished::{End, Finished},
+    lend::{Lender, NoLender},
     order::Order,
     placement::{Filled, Placement},
     pool::Pool,
@@ -73,6 +74,8 @@ struct Fragment<'a> {
     offset: u32,
     length: u32,
     payload: Pieces<'a>,
+    /// Where in its datagram the payload starts.
+    start: usize,
     lane: u16,
     lb: Option<LbFacts>,
 }
@@ -141,10 +144,24 @@ impl Assembler {
         now_ns: u64,
         sink: &mut impl Sink,
     ) -> Outcome {
+        self.ingest_lent(lane, datagram, &mut NoLender, now_ns, sink)
+    }
+
+    /// As [`Self::ingest`], of a datagram whose memory `lender` may lend to
+    /// the event, should it be whole in this one datagram.
+    #[inline]
+    pub fn ingest_lent(
+        &mut self,
+        lane: u16,
+        datagram: Pieces<'_>,
+        lender: &mut impl Lender,
+        now_ns: u64,
+        sink: &mut impl Sink,
+    ) -> Outcome {
         self.now_ns = self.now_ns.max(now_ns);
         self.counters.datagrams += 1;
         self.counters.datagram_bytes += datagram.len() as u64;
-        let outcome = self.step(lane, datagram, sink).unwrap_or_else(Outcome::Rejected);
+        let outcome = self.step(lane, datagram, lender, sink).unwrap_or_else(Outcome::Rejected);
         if cfg!(debug_assertions) {
             self.check_invariants();
         }
@@ -166,6 +183,7 @@ impl Assembler {
         &mut self,
         lane: u16,
         datagram: Pieces<'_>,
+        lender: &mut impl Lender,
         sink: &mut impl Sink,
     ) -> Result<Outcome, Rejection> {
         let fragment = self.parse(lane, datagram)?;
@@ -192,9 +210,9 @@ impl Assembler {
                 }
                 self.finished.forget(position);
                 self.table.remove(hash, Place::Finished(position));
-                self.open(hash, &fragment, sink)
+                self.open(hash, &fragment, lender, sink)
             }
-            None => self.open(hash, &fragment, sink),
+            None => self.open(hash, &fragment, lender, sink),
         }
     }
 
@@ -212,6 +230,7 @@ impl Assembler {
             offset: headers.re.offset(),
             length: headers.re.length(),
             payload,
+            start: headers.len,
             lane,
             lb: headers.lb.map(|lb| LbFacts { tick: lb.tick(), entropy: lb.entropy() }),
         };
@@ -253,6 +272,7 @@ impl Assembler {
         &mut self,
         hash: u32,
         fragment: &Fragment<'_>,
+        lender: &mut impl Lender,
         sink: &mut impl Sink,
     ) -> Result<Outcome, Rejection> {
         let size = fragment.payload.len();
@@ -265,6 +285,16 @@ impl Assembler {
             self.opened += 1;
             self.counters.empty_events += 1;
             self.deliver_whole(hash, fragment, Storage::Empty, sink);
+            return Ok(Outcome::Completed);
+        }
+        if whole
+            && fragment.length <= self.pool.max_event()
+            && let Some(loan) = lender.lend(fragment.start..fragment.start + size)
+        {
+            self.opened += 1;
+            self.counters.fragments += 1;
+            self.counters.bytes += size as u64;
+            self.deliver_whole(hash, fragment, Storage::Lent(loan), sink);
             return Ok(Outcome::Completed);
         }
         let Some(buffer) = self.make_room(fragment.length, whole, sink) else {

@@ -2,7 +2,7 @@
 
 use std::{fmt, ops::Deref};
 
-use crate::placement::Filled;
+use crate::{lend::Loan, placement::Filled};
 
 /// Where an event's bytes are.
 #[derive(Debug)]
@@ -11,6 +11,8 @@ pub(crate) enum Storage {
     Empty,
     /// In a buffer of the pool.
     Pooled(Filled),
+    /// Where the packet is.
+    Lent(Loan),
 }
 
 /// What is known of an event besides its bytes.
@@ -99,6 +101,7 @@ impl Event {
         match &self.storage {
             Storage::Empty => &[],
             Storage::Pooled(filled) => filled.as_slice(),
+            Storage::Lent(loan) => loan.as_slice(),
         }
     }
 }

@@ -35,6 +35,7 @@
 //! | [`config`] | settings and their defaults |
 //! | [`counters`] | totals per cause |
 //! | [`event`] | what is handed over: [`Event`], [`LostEvent`], [`Sink`] |
+//! | [`lend`] | packet memory that an event may keep instead of a copy |
 //! | [`pool`] | memory shared by all workers, under one budget |
 //! | `size_class` | which buffer sizes there are |
 //! | `buffer` | a piece of pool memory (unsafe: allocation, raw writes) |
@@ -51,6 +52,8 @@ pub mod counters;
 mod coverage;
 pub mod event;
 mod finished;
+#[allow(unsafe_code, reason = "reads memory that a backend has lent")]
+pub mod lend;
 mod order;
 #[allow(unsafe_code, reason = "reads memory that coverage says is initialised")]
 mod placement;
@@ -63,4 +66,5 @@ pub use assembler::{Assembler, Outcome, Rejection};
 pub use config::{AssemblerConfig, BudgetPolicy};
 pub use counters::Counters;
 pub use event::{Event, LossCause, LostEvent, Sink};
+pub use lend::{Lender, Loan, LoanHome, NoLender};
 pub use pool::{Pool, PoolConfig};
