@@ -7,7 +7,7 @@ CARGO = cargo
 DEPS = @sh scripts/deps.sh
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build test test-fast bench lint fmt deny advisories ebpf ebpf-check ci deps clean
+.PHONY: help demo build test test-fast bench bench-core lint fmt deny advisories ebpf ebpf-check ci deps clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -31,7 +31,12 @@ test-fast: ## unit tests only: no network, no privileges, seconds
 bench: ## end-to-end rates over a veth pair, as a Markdown table (as root; a few minutes)
 	$(DEPS) rust build net
 	$(CARGO) build --release --locked --package xdpsar-cli --package xdpsar-bench
-	$(CARGO) run --release --locked --quiet --package xdpsar-bench -- $(BENCH)
+	$(CARGO) run --release --locked --quiet --package xdpsar-bench --bin xdpsar-bench -- $(BENCH)
+
+bench-core: ## the reassembly core against memcpy and the incumbent's algorithm (BENCH_CORE='--quick': 2 minutes)
+	$(DEPS) rust build
+	$(CARGO) build --release --locked --package xdpsar-bench --bin bench-core
+	$(CARGO) run --release --locked --quiet --package xdpsar-bench --bin bench-core -- $(BENCH_CORE)
 
 lint: ## rustfmt, clippy and rustdoc, warnings are errors
 	$(DEPS) rust build lint

@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use xdpsar_bench::{machine, spread::spread};
+
 use crate::contest::{Contestant, Run};
 
 /// A table with a row for each contestant, and the circumstances below it.
@@ -35,44 +37,9 @@ pub(crate) fn markdown(runs: &[Run], arguments: &str) -> String {
         "\nEvents of 100 000 bytes, unpaced, one flow at a time over a veth pair (MTU 9000); sender \
          on core 0, receiver on core 1; medians of {repeats} interleaved runs (lowest–highest). \
          {}, {} cores, {}. `make bench{arguments}`",
-        kernel(),
-        std::thread::available_parallelism().map_or(0, usize::from),
-        processor(),
+        machine::kernel(),
+        machine::cores(),
+        machine::processor(),
     );
     text
-}
-
-/// Lowest, median, highest.
-fn spread(mut values: Vec<f64>) -> [f64; 3] {
-    values.sort_by(f64::total_cmp);
-    match values.as_slice() {
-        [] => [f64::NAN; 3],
-        [low, .., high] => [*low, values[values.len() / 2], *high],
-        [only] => [*only; 3],
-    }
-}
-
-fn kernel() -> String {
-    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    let numbers: Vec<_> =
-        release.trim().split(['.', '-']).take_while(|part| part.parse::<u32>().is_ok()).collect();
-    format!("Linux {}", numbers.join("."))
-}
-
-fn processor() -> String {
-    let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    info.lines()
-        .find_map(|line| line.strip_prefix("model name")?.split_once(": "))
-        .map_or_else(|| "unknown processor".to_owned(), |(_, name)| name.to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::spread;
-
-    #[test]
-    fn the_median_is_the_middle_and_one_run_is_its_own_spread() {
-        assert_eq!(spread(vec![3.0, 1.0, 2.0]), [1.0, 2.0, 3.0]);
-        assert_eq!(spread(vec![7.0]), [7.0; 3]);
-    }
 }

@@ -1,0 +1,15 @@
+//! What the benchmarks share.
+//!
+//! | binary | measures |
+//! |---|---|
+//! | `xdpsar-bench` | whole events from sender to receiver over a veth pair |
+//! | `bench-core` | the reassembly core against `memcpy` and the incumbent's algorithm |
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`machine`] | what a figure was measured on |
+//! | [`spread`] | lowest, median, highest |
+#![forbid(unsafe_code)]
+
+pub mod machine;
+pub mod spread;

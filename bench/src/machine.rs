@@ -1,0 +1,40 @@
+//! What a figure was measured on.
+
+use std::process::Command;
+
+/// `Linux` and the numbers of its release.
+pub fn kernel() -> String {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let numbers: Vec<_> =
+        release.trim().split(['.', '-']).take_while(|part| part.parse::<u32>().is_ok()).collect();
+    format!("Linux {}", numbers.join("."))
+}
+
+/// The processor's model.
+pub fn processor() -> String {
+    let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    info.lines()
+        .find_map(|line| line.strip_prefix("model name")?.split_once(": "))
+        .map_or_else(|| "unknown processor".to_owned(), |(_, name)| name.to_owned())
+}
+
+/// Cores of the machine, whichever of them this process may run on.
+pub fn cores() -> usize {
+    let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    info.lines().filter(|line| line.starts_with("processor")).count()
+}
+
+/// The commit of the checkout in the working directory, with a `+` when files
+/// differ from it.
+pub fn commit() -> String {
+    let git = |arguments: &[&str]| {
+        let output = Command::new("git").args(arguments).output().ok()?;
+        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    };
+    let Some(commit) = git(&["rev-parse", "--short", "HEAD"]) else {
+        return "unknown".to_owned();
+    };
+    let clean =
+        git(&["status", "--porcelain", "--untracked-files=no"]).is_some_and(|s| s.is_empty());
+    format!("{commit}{}", if clean { "" } else { "+" })
+}
