@@ -61,6 +61,13 @@ pub struct XdpOptions {
     pub busy_poll: Option<u16>,
     /// Which UDP checksums are verified in user space.
     pub checksum: Checksum,
+    /// Whether an event that is whole in one packet may keep the packet's
+    /// memory instead of being copied.
+    pub lend: Lend,
+    /// Frames of each queue that may be on loan at a time, beyond those that
+    /// receiving needs: 4 KiB each. When none is left, events are copied.
+    /// `None`: as many as the RX rings of a queue have entries.
+    pub lend_frames: Option<u32>,
     /// How long to keep trying while the kernel still tears down the queue's
     /// former owner (`EBUSY`).
     pub bind_retry: Duration,
@@ -76,6 +83,8 @@ impl Default for XdpOptions {
             rx_ring: None,
             busy_poll: None,
             checksum: Checksum::default(),
+            lend: Lend::default(),
+            lend_frames: None,
             bind_retry: Duration::from_secs(3),
         }
     }
@@ -133,6 +142,25 @@ pub enum Checksum {
     /// Every datagram must carry a correct one.
     Strict,
 }
+
+/// Whether the AF_XDP path lends the memory of packets to the events in them.
+///
+/// Frames for that are extra: what is lent, receiving does not miss. This
+/// memory is no part of the memory budget for events.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Lend {
+    /// Where it was measured to cost less than copying: events from
+    /// [`LEND_FROM`] bytes on.
+    #[default]
+    Auto,
+    /// Every event that is whole in one frame.
+    On,
+    /// Never: all are copied.
+    Off,
+}
+
+/// Bytes of an event from which on [`Lend::Auto`] lends.
+pub const LEND_FROM: usize = 256;
 
 /// Options of the socket path.
 #[derive(Clone, Debug, PartialEq, Eq)]

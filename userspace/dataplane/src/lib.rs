@@ -20,22 +20,27 @@ pub mod host;
 #[cfg(feature = "inspect")]
 pub mod inspect;
 pub mod pin;
+#[cfg(feature = "xdp")]
+mod prefetch;
 pub mod random;
 pub mod send;
 pub mod socket;
 pub mod source;
 #[cfg(feature = "xdp")]
 pub mod steering;
+#[cfg(feature = "xdp")]
+mod sync;
 mod sys;
 #[cfg(feature = "xdp")]
 pub mod xdp;
 
 pub use config::{
-    AttachMode, Checksum, CopyMode, Layout, ReceiveConfig, SocketOptions, Wait, XdpOptions,
+    AttachMode, Checksum, CopyMode, LEND_FROM, Layout, Lend, ReceiveConfig, SocketOptions, Wait,
+    XdpOptions,
 };
 pub use error::{ReceiveError, SetupError};
 pub use send::{MmsgSender, OutgoingEvent, SendConfig, SendCounters, SendError};
 pub use socket::SocketSource;
-pub use source::{Datagram, Source, SourceCounters};
+pub use source::{Datagram, Intake, Source, SourceCounters};
 #[cfg(feature = "xdp")]
 pub use xdp::{XdpReceiver, XdpSource};

@@ -2,11 +2,12 @@
 
 use std::{os::fd::BorrowedFd, time::Duration};
 
+use xdpsar_reassembly::Lender;
 use xdpsar_wire::Pieces;
 
 use crate::error::ReceiveError;
 
-/// One UDP payload, borrowed from the backend until the callback returns.
+/// One UDP payload, borrowed from the backend until [`Intake::take`] returns.
 #[derive(Clone, Copy, Debug)]
 pub struct Datagram<'a> {
     /// The lane it came in on.
@@ -14,6 +15,64 @@ pub struct Datagram<'a> {
     /// The UDP payload: headers and event bytes. Headers lie in the first
     /// piece.
     pub bytes: Pieces<'a>,
+}
+
+/// Takes in what a [`Source`] has received.
+pub trait Intake {
+    /// A datagram whose turn in [`Self::take`] is a few datagrams away: the
+    /// first piece of its UDP payload, time enough to fetch what its headers
+    /// lead to. In the order of `take`, but a hint: not every datagram is
+    /// foreseen.
+    fn foresee(&mut self, first: &[u8]);
+
+    /// A datagram. `lender` may leave its memory to the event that is whole
+    /// in it.
+    fn take(&mut self, datagram: Datagram<'_>, lender: &mut impl Lender);
+}
+
+/// A function takes datagrams without foresight and borrows nothing.
+impl<F: FnMut(Datagram<'_>)> Intake for F {
+    #[inline]
+    fn foresee(&mut self, _first: &[u8]) {}
+
+    #[inline]
+    fn take(&mut self, datagram: Datagram<'_>, _lender: &mut impl Lender) {
+        self(datagram);
+    }
+}
+
+/// Datagrams between being foreseen and being taken. Main memory is about
+/// 100 ns away, which is what eight small datagrams take.
+pub(crate) const FORESIGHT: usize = 8;
+
+/// Hands things on [`FORESIGHT`] places later.
+#[derive(Debug)]
+pub(crate) struct Delay<T> {
+    waiting: [Option<T>; FORESIGHT],
+    next: usize,
+}
+
+impl<T> Delay<T> {
+    #[inline]
+    pub(crate) fn new() -> Self {
+        Self { waiting: [const { None }; FORESIGHT], next: 0 }
+    }
+
+    /// Puts `item` last, and returns the one whose turn it is.
+    #[inline]
+    pub(crate) fn push(&mut self, item: T) -> Option<T> {
+        let due = self.waiting[self.next].replace(item);
+        self.next = (self.next + 1) % FORESIGHT;
+        due
+    }
+
+    /// What is still waiting, in order.
+    #[inline]
+    pub(crate) fn drain(&mut self) -> impl Iterator<Item = T> {
+        // From the oldest round to the youngest.
+        let (late, early) = self.waiting.split_at_mut(self.next);
+        early.iter_mut().chain(late).filter_map(Option::take)
+    }
 }
 
 /// A worker's own stream of datagrams. Nothing in it is shared with another
@@ -25,7 +84,7 @@ pub trait Source: Send + 'static {
     /// # Errors
     /// [`ReceiveError`] when the socket or the interface is gone. A datagram
     /// that is truncated or unsound is counted, not an error.
-    fn receive(&mut self, each: impl FnMut(Datagram<'_>)) -> Result<usize, ReceiveError>;
+    fn receive(&mut self, intake: &mut impl Intake) -> Result<usize, ReceiveError>;
 
     /// Sleeps until something arrives, `wake` becomes readable (someone
     /// signalled its eventfd), or `timeout` is over.
@@ -68,6 +127,13 @@ pub struct SourceCounters {
     pub rx_ring_full: u64,
     /// AF_XDP: fill ring was empty (shared by the sockets of a queue).
     pub fill_ring_empty: u64,
+    /// AF_XDP: datagrams whose memory was lent to the event in them.
+    pub lent: u64,
+    /// AF_XDP: datagrams that held a whole event which was copied although
+    /// lending is on: too short to gain from it, or too much was lent.
+    pub copied: u64,
+    /// Those of `copied` for which there was no frame left to lend.
+    pub lend_exhausted: u64,
     /// System calls made.
     pub syscalls: u64,
 }
@@ -84,6 +150,27 @@ impl SourceCounters {
         self.kernel_drops += other.kernel_drops;
         self.rx_ring_full += other.rx_ring_full;
         self.fill_ring_empty += other.fill_ring_empty;
+        self.lent += other.lent;
+        self.copied += other.copied;
+        self.lend_exhausted += other.lend_exhausted;
         self.syscalls += other.syscalls;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_delay_keeps_the_order() {
+        for count in [0, 1, FORESIGHT - 1, FORESIGHT, FORESIGHT + 1, 3 * FORESIGHT + 2] {
+            let mut delay = Delay::new();
+            let mut got: Vec<usize> = (0..count).filter_map(|item| delay.push(item)).collect();
+            assert_eq!(got.len(), count.saturating_sub(FORESIGHT));
+            got.extend(delay.drain());
+            assert!(got.iter().copied().eq(0..count), "{got:?}");
+            assert_eq!(delay.drain().count(), 0);
+            assert_eq!(delay.push(7), None, "and it may be used again");
+        }
     }
 }

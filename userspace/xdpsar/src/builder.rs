@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use xdpsar_dataplane::{
-    ReceiveConfig, SetupError, SocketOptions, Wait, XdpOptions, error::SetupErrorKind, pin,
+    Lend, ReceiveConfig, SetupError, SocketOptions, Wait, XdpOptions, error::SetupErrorKind, pin,
 };
 use xdpsar_reassembly::{AssemblerConfig, BudgetPolicy, PoolConfig};
 use xdpsar_wire::{
@@ -137,7 +137,8 @@ impl ReassemblerBuilder {
     }
 
     /// Memory for events, in bytes: in progress, queued, and not yet dropped
-    /// by the consumer. Default 1 GiB.
+    /// by the consumer. Default 1 GiB. Packet memory is not counted, nor are
+    /// the events that keep theirs: see [`Self::lend`].
     pub fn memory(mut self, bytes: u64) -> Self {
         self.memory = bytes;
         self
@@ -172,6 +173,16 @@ impl ReassemblerBuilder {
     /// How workers wait for packets. Default: adaptive.
     pub fn wait(mut self, wait: Wait) -> Self {
         self.receive.wait = wait;
+        self
+    }
+
+    /// Whether events that are whole in one packet keep the packet's memory
+    /// instead of a copy (AF_XDP). Default: where that was measured to cost
+    /// less. Memory for it is set aside beyond the packet memory that
+    /// receiving needs (by default 8 MiB per queue) and beyond
+    /// [`Self::memory`]; when consumers hold all of it, events are copied.
+    pub fn lend(mut self, lend: Lend) -> Self {
+        self.receive.xdp.lend = lend;
         self
     }
 

@@ -41,8 +41,8 @@ pub use reassembler::{Reassembler, RecvTimeoutError, Stopper, TryRecvError};
 pub use segmenter::{EventOptions, Segmenter, SegmenterBuilder};
 pub use stats::{Dropped, EventsLost, Stats, WorkerStats};
 pub use xdpsar_dataplane::{
-    AttachMode, Checksum, CopyMode, Layout, SendCounters, SendError, SetupError, SocketOptions,
-    Wait, XdpOptions, error::SetupErrorKind, send::Pace,
+    AttachMode, Checksum, CopyMode, LEND_FROM, Layout, Lend, SendCounters, SendError, SetupError,
+    SocketOptions, Wait, XdpOptions, error::SetupErrorKind, send::Pace,
 };
 pub use xdpsar_reassembly::{BudgetPolicy, Event, LossCause, LostEvent};
 pub use xdpsar_wire::{LbFraming, LbVersion, steering::LaneMode};

@@ -44,6 +44,13 @@ pub struct Stats {
     pub pool_bytes: u64,
     /// Loss reports that were not kept because nobody fetched them.
     pub lost_reports_dropped: u64,
+    /// Events that kept the memory of their packet (AF_XDP).
+    pub events_lent: u64,
+    /// Events whole in one packet that were copied although lending is on:
+    /// too short to gain from it, or too many were lent already.
+    pub events_copied: u64,
+    /// Those of `events_copied` for which there was no frame left to lend.
+    pub lend_exhausted: u64,
     /// System calls of the receive path.
     pub syscalls: u64,
     /// Seconds since the start.
@@ -183,6 +190,9 @@ impl Stats {
         self.duplicates += core.duplicates;
         self.late += core.late;
         self.kernel_drops += source.kernel_drops;
+        self.events_lent += source.lent;
+        self.events_copied += source.copied;
+        self.lend_exhausted += source.lend_exhausted;
         self.syscalls += source.syscalls;
         self.in_progress += in_progress;
         self.in_progress_bytes += in_progress_bytes;

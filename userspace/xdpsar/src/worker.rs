@@ -11,8 +11,8 @@ use std::{
 
 use crossbeam_utils::atomic::AtomicCell;
 use nix::sys::eventfd::{EfdFlags, EventFd};
-use xdpsar_dataplane::{ReceiveError, Source, SourceCounters};
-use xdpsar_reassembly::Assembler;
+use xdpsar_dataplane::{Datagram, Intake, ReceiveError, Source, SourceCounters};
+use xdpsar_reassembly::{Assembler, Lender};
 
 use crate::{
     handoff::{Outlet, WorkerSink},
@@ -86,9 +86,7 @@ impl<S: Source> Worker<S> {
         loop {
             let Self { source, assembler, outlet, control, .. } = self;
             let mut sink = WorkerSink { outlet, stopping: &control.stopping };
-            let received = source.receive(|datagram| {
-                assembler.ingest(datagram.lane, datagram.bytes, now, &mut sink);
-            })?;
+            let received = source.receive(&mut Ingest { assembler, now, sink: &mut sink })?;
             now = clock();
             assembler.expire(now, EXPIRE_PER_BATCH, &mut sink);
             if now >= next_publish || received == 0 {
@@ -128,6 +126,24 @@ impl<S: Source> Worker<S> {
             in_progress: events as u64,
             in_progress_bytes: bytes,
         });
+    }
+}
+
+/// One batch on its way into the assembler.
+struct Ingest<'a, 'b> {
+    assembler: &'a mut Assembler,
+    now: u64,
+    sink: &'a mut WorkerSink<'b>,
+}
+
+impl Intake for Ingest<'_, '_> {
+    #[inline]
+    fn foresee(&mut self, _first: &[u8]) {}
+
+    #[inline]
+    fn take(&mut self, datagram: Datagram<'_>, lender: &mut impl Lender) {
+        let Datagram { lane, bytes } = datagram;
+        self.assembler.ingest_lent(lane, bytes, lender, self.now, self.sink);
     }
 }
 

@@ -4,8 +4,8 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, ValueEnum};
 use xdpsar::{
-    AttachMode, Checksum, CopyMode, LaneMode, Layout, LbFraming, Overflow, ReassemblerBuilder,
-    SocketOptions, Wait, XdpOptions,
+    AttachMode, Checksum, CopyMode, LaneMode, Layout, LbFraming, Lend, Overflow,
+    ReassemblerBuilder, SocketOptions, Wait, XdpOptions,
 };
 
 use super::values::{Backend, Cores, PayloadArgs, power_of_two};
@@ -73,6 +73,9 @@ pub(crate) struct RecvArgs {
     /// AF_XDP: which UDP checksums are verified.
     #[arg(long, value_enum, default_value_t, help_heading = "Packet path")]
     pub(crate) checksum: ChecksumPolicy,
+    /// AF_XDP: whether events that are whole in one packet keep its memory instead of a copy.
+    #[arg(long, value_enum, default_value_t, value_name = "WHEN", help_heading = "Packet path")]
+    pub(crate) lend: Lending,
     /// Receive buffer of each socket.
     #[arg(long, value_name = "SIZE", value_parser = units::bytes32, help_heading = "Packet path")]
     pub(crate) socket_buffer: Option<u32>,
@@ -172,6 +175,7 @@ impl RecvArgs {
             layout: self.layout.into(),
             busy_poll: self.busy_poll,
             checksum: self.checksum.into(),
+            lend: self.lend.into(),
             ..XdpOptions::default()
         };
         let mut builder = xdpsar::Reassembler::builder(self.listen)
@@ -296,6 +300,18 @@ words!(
         Auto => Auto,
         /// Every datagram must carry a correct one.
         Strict => Strict,
+    }
+);
+words!(
+    /// `--lend`.
+    Lending => Lend {
+        /// Where that costs less than copying: from 256 bytes on.
+        #[default]
+        Auto => Auto,
+        /// All of them.
+        On => On,
+        /// None: all are copied.
+        Off => Off,
     }
 );
 words!(

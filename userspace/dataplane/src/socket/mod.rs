@@ -41,13 +41,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use xdpsar_wire::{LbFraming, Pieces, datagram};
+use xdpsar_reassembly::NoLender;
+use xdpsar_wire::{LbFraming, datagram};
 
 use self::{batch::Batch, turns::Turns};
 use crate::{
     config::{ReceiveConfig, Wait},
     error::{ReceiveError, SetupError},
-    source::{Datagram, Source, SourceCounters},
+    source::{Datagram, Delay, Intake, Source, SourceCounters},
     sys,
 };
 
@@ -141,16 +142,12 @@ impl SocketSource {
     }
 
     /// Hands over the `messages` of the batch that came through `index`.
-    fn hand_over(
-        &mut self,
-        index: usize,
-        messages: usize,
-        each: &mut impl FnMut(Datagram<'_>),
-    ) -> usize {
+    fn hand_over(&mut self, index: usize, messages: usize, intake: &mut impl Intake) -> usize {
         let socket = &mut self.sockets[index];
         let counters = &mut self.counters;
         let before = counters.datagrams;
         let mut received = 0;
+        let mut delay = Delay::new();
         for message in (0..messages).map(|i| self.batch.message(i)) {
             received += message.bytes.len();
             if let Some(drops) = message.drops {
@@ -167,7 +164,10 @@ impl SocketSource {
                     Some(lane) => {
                         counters.datagrams += 1;
                         counters.bytes += bytes.len() as u64;
-                        each(Datagram { lane, bytes: Pieces::whole(bytes) });
+                        intake.foresee(bytes);
+                        if let Some(due) = delay.push(Datagram { lane, bytes: bytes.into() }) {
+                            intake.take(due, &mut NoLender);
+                        }
                     }
                     None => counters.no_entropy += 1,
                 }
@@ -176,6 +176,9 @@ impl SocketSource {
                 }
                 rest = next;
             }
+        }
+        for due in delay.drain() {
+            intake.take(due, &mut NoLender);
         }
         self.at_most =
             if received > messages * SUPER_PACKET_LEN { SUPER_PACKETS } else { MESSAGES };
@@ -222,7 +225,7 @@ impl Socket {
 }
 
 impl Source for SocketSource {
-    fn receive(&mut self, mut each: impl FnMut(Datagram<'_>)) -> Result<usize, ReceiveError> {
+    fn receive(&mut self, intake: &mut impl Intake) -> Result<usize, ReceiveError> {
         // A socket may turn out to be empty (its datagram had a wrong
         // checksum): then the next one, a few times.
         for _ in 0..4 {
@@ -239,7 +242,7 @@ impl Source for SocketSource {
                 self.turns.may_have_more(index);
             }
             if messages > 0 {
-                return Ok(self.hand_over(index, messages, &mut each));
+                return Ok(self.hand_over(index, messages, intake));
             }
             if self.sockets.len() == 1 {
                 break;

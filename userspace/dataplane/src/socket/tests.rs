@@ -67,7 +67,7 @@ fn take(source: &mut SocketSource, count: usize) -> Vec<(u16, Vec<u8>)> {
     let end = Instant::now() + Duration::from_secs(2);
     while taken.len() < count && Instant::now() < end {
         let got = source
-            .receive(|datagram| {
+            .receive(&mut |datagram: Datagram<'_>| {
                 let mut bytes = vec![0; datagram.bytes.len()];
                 datagram.bytes.copy_to(&mut bytes);
                 taken.push((datagram.lane, bytes));
@@ -276,7 +276,7 @@ fn a_busy_lane_does_not_starve_the_others() {
         }
         let mut batch = 0;
         sources[0]
-            .receive(|datagram| {
+            .receive(&mut |datagram: Datagram<'_>| {
                 seen[usize::from(datagram.lane)] += 1;
                 batch += 1;
             })
@@ -321,7 +321,7 @@ fn a_worker_without_lanes_only_waits() {
     assert_eq!(sources[2].local_addr(), None);
     assert_eq!(sources[2].describe(), "no ports");
     assert!(take(&mut sources[2], 0).is_empty());
-    assert_eq!(sources[2].receive(|_| ()).unwrap(), 0);
+    assert_eq!(sources[2].receive(&mut |_: Datagram<'_>| ()).unwrap(), 0);
     assert_eq!(sources[2].counters().datagrams, 0);
 }
 

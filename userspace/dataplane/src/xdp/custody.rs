@@ -2,21 +2,35 @@
 //! lost, posted twice or handed out twice stops the program.
 
 #[cfg(debug_assertions)]
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 
-#[cfg(debug_assertions)]
-use super::CHUNK;
-use super::frame::Descriptor;
+use super::{CHUNK, frame::Descriptor};
 
-/// Where each frame of one UMEM is: with the kernel, or with us.
+/// Where a frame may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+enum Place {
+    /// In a worker's hands, or on its way to the fill ring.
+    Worker,
+    /// In the rings or with the driver.
+    Kernel,
+    /// Among those that make up for what is lent.
+    Reserve,
+    /// An event has it.
+    Lent,
+    /// The event is gone, and the worker has not looked yet.
+    Back,
+}
+
+/// Where each frame of one UMEM is.
 #[derive(Debug)]
 pub(crate) struct Custody {
     #[cfg(debug_assertions)]
-    with_kernel: Box<[AtomicBool]>,
+    places: Box<[AtomicU8]>,
 }
 
 impl Custody {
-    /// All frames are with us.
+    /// All frames are in the worker's hands.
     #[cfg_attr(
         not(debug_assertions),
         expect(unused_variables, reason = "release builds keep no account")
@@ -24,43 +38,51 @@ impl Custody {
     pub(crate) fn new(frames: usize) -> Self {
         Self {
             #[cfg(debug_assertions)]
-            with_kernel: (0..frames).map(|_| AtomicBool::new(false)).collect(),
+            places: (0..frames).map(|_| AtomicU8::new(Place::Worker as u8)).collect(),
         }
     }
 
     #[inline]
     pub(crate) fn post<D: Descriptor>(&self, descs: &[D]) {
-        self.turn(descs, true, "posted twice");
+        self.all(descs, Place::Worker, Place::Kernel, "posted twice");
     }
 
     /// The ring was full: they are still with us.
     #[inline]
     pub(crate) fn refused<D: Descriptor>(&self, descs: &[D]) {
-        self.turn(descs, false, "refused, but not posted");
+        self.all(descs, Place::Kernel, Place::Worker, "refused, but not posted");
     }
 
     #[inline]
     pub(crate) fn take<D: Descriptor>(&self, descs: &[D]) {
-        self.turn(descs, false, "received, but not posted");
+        self.all(descs, Place::Kernel, Place::Worker, "received, but not posted");
     }
 
-    #[cfg_attr(
-        not(debug_assertions),
-        expect(unused_variables, clippy::unused_self, reason = "release builds keep no account")
-    )]
     #[inline]
-    fn turn<D: Descriptor>(&self, descs: &[D], to_kernel: bool, wrong: &str) {
-        #[cfg(debug_assertions)]
-        for desc in descs {
-            let frame = desc.address() / CHUNK;
-            // The rings order the accesses to the frame; this only counts.
-            let was = self.with_kernel[frame].swap(to_kernel, Ordering::Relaxed);
-            assert_ne!(was, to_kernel, "frame {frame} {wrong}");
-        }
+    pub(crate) fn set_aside<D: Descriptor>(&self, desc: &D) {
+        self.one(desc, Place::Worker, Place::Reserve, "set aside, but not ours");
     }
 
-    /// Checks that every frame is either with the kernel or among the `held`
-    /// ones that we still have.
+    /// A received frame is lent, and one of the reserve stands in for it.
+    #[inline]
+    pub(crate) fn lend<D: Descriptor>(&self, received: &D, reserve: &D) {
+        self.one(received, Place::Worker, Place::Lent, "lent, but not ours");
+        self.one(reserve, Place::Reserve, Place::Worker, "not in the reserve");
+    }
+
+    /// Before it is put where the worker finds it.
+    #[inline]
+    pub(crate) fn give_back(&self, number: u32) {
+        self.moved(number as usize, Place::Lent, Place::Back, "given back, but not lent");
+    }
+
+    #[inline]
+    pub(crate) fn collect(&self, number: u32) {
+        self.moved(number as usize, Place::Back, Place::Reserve, "collected, but not given back");
+    }
+
+    /// Checks that every frame is with the kernel, in the reserve, with an
+    /// event, or among the `held` ones in the worker's hands.
     #[cfg_attr(
         not(debug_assertions),
         expect(unused_variables, clippy::unused_self, reason = "release builds keep no account")
@@ -74,7 +96,35 @@ impl Custody {
 
     #[cfg(debug_assertions)]
     fn assert_conserved(&self, held: usize) {
-        let kernel = self.with_kernel.iter().filter(|frame| frame.load(Ordering::Relaxed)).count();
-        assert_eq!(kernel + held, self.with_kernel.len(), "{kernel} frames posted, {held} held");
+        let worker = Place::Worker as u8;
+        let ours =
+            self.places.iter().filter(|place| place.load(Ordering::Relaxed) == worker).count();
+        assert_eq!(ours, held, "frames with the worker: {ours} by the book, {held} held");
+    }
+
+    #[inline]
+    fn all<D: Descriptor>(&self, descs: &[D], from: Place, to: Place, wrong: &str) {
+        if cfg!(debug_assertions) {
+            descs.iter().for_each(|desc| self.one(desc, from, to, wrong));
+        }
+    }
+
+    #[inline]
+    fn one<D: Descriptor>(&self, desc: &D, from: Place, to: Place, wrong: &str) {
+        self.moved(desc.address() / CHUNK, from, to, wrong);
+    }
+
+    #[cfg_attr(
+        not(debug_assertions),
+        expect(unused_variables, clippy::unused_self, reason = "release builds keep no account")
+    )]
+    #[inline]
+    fn moved(&self, frame: usize, from: Place, to: Place, wrong: &str) {
+        #[cfg(debug_assertions)]
+        {
+            // The rings order the accesses to the frame; this only counts.
+            let was = self.places[frame].swap(to as u8, Ordering::Relaxed);
+            assert_eq!(was, from as u8, "frame {frame} {wrong}");
+        }
     }
 }

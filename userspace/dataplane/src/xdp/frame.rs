@@ -7,9 +7,15 @@
 //! ```text
 //!            FillRing::post                     RxRing::take
 //! Frame<Free> ─────────────▶ (the kernel's) ─────────────────▶ Frame<Received>
-//!      ▲                                                             │
-//!      └───────────────────────── release ───────────────────────────┘
+//!    ▲  ▲                                                        │      │
+//!    │  └───────────────────────── release ──────────────────────┘      │ lend
+//!    │                                                                  ▼
+//!    └── drop of the event, on any thread ◀── (a loan) ◀───────── Frame<Lent>
 //! ```
+//!
+//! Where there is room for a number only (in a loan, on the way back from
+//! another thread), the token is given up for its frame's number, and whoever
+//! gets the number back redeems the token.
 //!
 //! A frame is used once:
 //!
@@ -49,6 +55,20 @@
 //! }
 //! ```
 //!
+//! ```compile_fail,E0308
+//! use xdpsar_dataplane::xdp::frame::{FillRing, Frame, RawFill, Received};
+//! fn post_lent<R: RawFill>(ring: &mut FillRing<R>, frame: Frame<Received, R::Desc>) {
+//!     ring.post(&mut vec![frame.lend()]);
+//! }
+//! ```
+//!
+//! ```compile_fail,E0382
+//! use xdpsar_dataplane::xdp::frame::{Frame, Free, Lent, Received};
+//! fn both(frame: Frame<Received>) -> (Frame<Lent>, Frame<Free>) {
+//!     (frame.lend(), frame.release())
+//! }
+//! ```
+//!
 //! ```compile_fail,E0599
 //! use xdpsar_dataplane::xdp::frame::{Frame, Free};
 //! fn peek(frame: &Frame<Free>) -> usize {
@@ -72,7 +92,7 @@
 
 use std::{fmt, marker::PhantomData, sync::Arc};
 
-use super::custody::Custody;
+use super::{CHUNK, custody::Custody, returns::Numbered};
 
 /// State of a [`Frame`] that holds nothing and may be posted.
 #[derive(Debug)]
@@ -81,6 +101,10 @@ pub enum Free {}
 /// State of a [`Frame`] that holds a packet, or a piece of one.
 #[derive(Debug)]
 pub enum Received {}
+
+/// State of a [`Frame`] whose packet is on loan to an event.
+#[derive(Debug)]
+pub enum Lent {}
 
 /// What a ring says about a frame. `Copy`, as plain numbers are: that is why
 /// it lives inside a [`Frame`], which is not.
@@ -121,6 +145,10 @@ impl<At, D> Frame<At, D> {
     const fn new(desc: D) -> Self {
         Self { desc, at: PhantomData }
     }
+
+    pub(crate) const fn desc(&self) -> &D {
+        &self.desc
+    }
 }
 
 impl<D: Descriptor> Frame<Free, D> {
@@ -133,7 +161,62 @@ impl<D: Descriptor> Frame<Free, D> {
     }
 }
 
+impl<D: Descriptor> Numbered for Frame<Free, D> {
+    /// [`Register::redeem`] makes up for it.
+    #[inline]
+    fn into_number(self) -> u32 {
+        number(&self.desc)
+    }
+}
+
+impl<D: Descriptor> Numbered for Frame<Lent, D> {
+    /// The number is what the loan keeps.
+    #[inline]
+    fn into_number(self) -> u32 {
+        number(&self.desc)
+    }
+}
+
+fn number<D: Descriptor>(desc: &D) -> u32 {
+    // A UMEM of 2³² frames would be 16 TiB.
+    (desc.address() / CHUNK) as u32
+}
+
+/// All frames of a UMEM by number.
+#[derive(Debug)]
+pub(crate) struct Register<D>(Box<[D]>);
+
+impl<D: Descriptor> Register<D> {
+    /// The frames in order of their addresses.
+    pub(crate) fn new(descs: &[D]) -> Self {
+        debug_assert!(descs.iter().map(number).eq(0..descs.len() as u32));
+        Self(descs.into())
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The token that was given up for `number`.
+    ///
+    /// # Safety
+    /// Once for each time that a token of that frame has been given up
+    /// ([`Numbered::into_number`]), and after it.
+    #[inline]
+    pub(crate) unsafe fn redeem(&self, number: u32) -> Frame<Free, D> {
+        Frame::new(self.0[number as usize])
+    }
+}
+
 impl<D: Descriptor> Frame<Received, D> {
+    /// The packet goes on loan: nobody writes to the frame until its token is
+    /// redeemed.
+    #[inline]
+    pub const fn lend(self) -> Frame<Lent, D> {
+        Frame::new(self.desc)
+    }
+
     /// Done with the packet: the frame may be posted again.
     #[inline]
     pub const fn release(self) -> Frame<Free, D> {
@@ -156,10 +239,6 @@ impl<D: Descriptor> Frame<Received, D> {
     #[inline]
     pub fn continues(&self) -> bool {
         self.desc.continues()
-    }
-
-    pub(crate) const fn desc(&self) -> &D {
-        &self.desc
     }
 }
 

@@ -4,7 +4,7 @@
 //! ```text
 //! worker 0 ─┐ owned by nobody: own it, post ─────────────▶ ┌───────────┐
 //! worker 1 ─┤                                              │ fill ring │
-//! worker 2 ─┘ owned by another: put ─▶ returns ─ the owner ▶ └───────────┘
+//! worker 2 ─┘ owned by another: put ─▶ Returns ─ the owner ▶ └───────────┘
 //! ```
 //!
 //! No frame is stranded. A worker that finds the ring owned has put its
@@ -14,17 +14,16 @@
 //! acquires what the worker released: the owner sees the frames when it looks
 //! at `returns` once more, and tries to own the ring again for their sake.
 
-use std::{
-    cell::UnsafeCell,
-    sync::atomic::{AtomicBool, Ordering},
+use super::returns::{Numbered, Returns};
+use crate::sync::{
+    UnsafeCell,
+    atomic::{AtomicBool, Ordering},
 };
-
-use crossbeam_queue::ArrayQueue;
 
 /// A fill ring with one owner at a time, and frames on their way to it.
 #[derive(Debug)]
-pub(crate) struct HandBack<T, R> {
-    returns: ArrayQueue<T>,
+pub(crate) struct HandBack<R> {
+    returns: Returns,
     owned: AtomicBool,
     ring: UnsafeCell<R>,
 }
@@ -32,7 +31,7 @@ pub(crate) struct HandBack<T, R> {
 // SAFETY: `ring` is reached only by the one thread that turned `owned` from
 // false to true (`try_own`), until it turns it back; both with the ordering
 // that makes one owner's accesses happen before the next one's.
-unsafe impl<T: Send, R: Send> Sync for HandBack<T, R> {}
+unsafe impl<R: Send> Sync for HandBack<R> {}
 
 /// Whether [`HandBack::give`]'s `post` may be called again at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,11 +42,11 @@ pub(crate) enum Room {
     None,
 }
 
-impl<T, R> HandBack<T, R> {
-    /// `capacity`: all tokens there are, so that putting one never fails.
-    pub(crate) fn new(capacity: usize, ring: R) -> Self {
+impl<R> HandBack<R> {
+    /// For tokens numbered below `frames`.
+    pub(crate) fn new(frames: usize, ring: R) -> Self {
         Self {
-            returns: ArrayQueue::new(capacity),
+            returns: Returns::new(frames),
             owned: AtomicBool::new(false),
             ring: UnsafeCell::new(ring),
         }
@@ -56,22 +55,24 @@ impl<T, R> HandBack<T, R> {
     /// Sees to it that `tokens` get posted, by us or by the ring's present
     /// owner. `post` gets the ring, our tokens (those it leaves there are put
     /// into the returns) and what others have put. It must not panic.
-    pub(crate) fn give(
+    pub(crate) fn give<T: Numbered>(
         &self,
         tokens: &mut Vec<T>,
-        mut post: impl FnMut(&mut R, &mut Vec<T>, &ArrayQueue<T>) -> Room,
+        mut post: impl FnMut(&mut R, &mut Vec<T>, &Returns) -> Room,
     ) {
         if !self.try_own() {
-            self.put(tokens);
+            self.returns.put_all(tokens.drain(..));
             if !self.try_own() {
                 return;
             }
         }
         loop {
-            // SAFETY: we own the ring (`try_own`), and the reference ends
-            // with this statement, before `disown`.
-            let room = post(unsafe { &mut *self.ring.get() }, tokens, &self.returns);
-            self.put(tokens);
+            let room = self.ring.with_mut(|ring| {
+                // SAFETY: we own the ring (`try_own`), and the reference ends
+                // here, before `disown`.
+                post(unsafe { &mut *ring }, tokens, &self.returns)
+            });
+            self.returns.put_all(tokens.drain(..));
             self.disown();
             if room == Room::None || self.returns.is_empty() || !self.try_own() {
                 return;
@@ -79,16 +80,10 @@ impl<T, R> HandBack<T, R> {
         }
     }
 
-    /// Keeps tokens for whoever owns the ring next.
-    pub(crate) fn put(&self, tokens: &mut Vec<T>) {
-        for token in tokens.drain(..) {
-            assert!(self.returns.push(token).is_ok(), "more frames than the UMEM has");
-        }
-    }
-
-    /// Tokens that are in no worker's hands and not yet posted.
-    pub(crate) fn waiting(&self) -> usize {
-        self.returns.len()
+    /// Tokens that are in no worker's hands and not yet posted: those who gave
+    /// them are gone.
+    pub(crate) fn waiting(&mut self) -> usize {
+        self.returns.take().count()
     }
 
     /// A swap even where the flag is already set: see the module.
@@ -101,17 +96,15 @@ impl<T, R> HandBack<T, R> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use std::sync::{Arc, Barrier};
 
     use super::*;
 
-    fn post(ring: &mut Vec<u32>, own: &mut Vec<u32>, returns: &ArrayQueue<u32>) -> Room {
+    fn post(ring: &mut Vec<u32>, own: &mut Vec<u32>, returns: &Returns) -> Room {
         ring.append(own);
-        while let Some(token) = returns.pop() {
-            ring.push(token);
-        }
+        ring.extend(returns.take());
         Room::Left
     }
 
@@ -140,20 +133,25 @@ mod tests {
         for thread in threads {
             thread.join().expect("worker");
         }
-        assert_eq!(shared.waiting(), 0, "tokens left behind");
         let mut shared = Arc::into_inner(shared).expect("sole owner");
-        let ring = shared.ring.get_mut();
+        assert_eq!(shared.waiting(), 0, "tokens left behind");
+        let mut ring = shared.ring.with_mut(|ring| {
+            // SAFETY: ours alone.
+            std::mem::take(unsafe { &mut *ring })
+        });
         ring.sort_unstable();
         assert!(ring.iter().copied().eq(0..workers * each), "each token once");
     }
 
     #[test]
     fn a_stalled_owner_blocks_nobody() {
-        let shared: HandBack<u32, Vec<u32>> = HandBack::new(8, Vec::new());
+        let mut shared = HandBack::new(8, Vec::new());
         assert!(shared.try_own());
         let mut batch = vec![1, 2, 3];
         shared.give(&mut batch, post);
-        assert_eq!((batch.len(), shared.waiting()), (0, 3));
+        assert!(batch.is_empty());
+        assert!(shared.returns.take().eq([3, 2, 1]));
+        shared.returns.put_all([1, 2, 3].into_iter());
         shared.disown();
         shared.give(&mut batch, post);
         assert_eq!(shared.waiting(), 0);
@@ -161,14 +159,72 @@ mod tests {
 
     #[test]
     fn what_a_full_ring_refuses_is_kept() {
-        let shared: HandBack<u32, Vec<u32>> = HandBack::new(8, Vec::new());
+        let mut shared = HandBack::new(8, Vec::new());
         let mut batch = vec![1, 2, 3];
         shared.give(&mut batch, |ring, own, _| {
             ring.push(own.remove(0));
             Room::None
         });
-        assert_eq!((batch.len(), shared.waiting()), (0, 2));
+        assert!(batch.is_empty() && !shared.returns.is_empty());
         shared.give(&mut batch, post);
         assert_eq!(shared.waiting(), 0);
+    }
+}
+
+/// Run by `RUSTFLAGS='--cfg loom' cargo test --release --lib loom`.
+#[cfg(all(test, loom))]
+mod loom_tests {
+    use loom::{sync::Arc, thread};
+
+    use super::*;
+
+    fn post(ring: &mut Vec<u32>, own: &mut Vec<u32>, returns: &Returns) -> Room {
+        ring.append(own);
+        ring.extend(returns.take());
+        Room::Left
+    }
+
+    /// Whoever comes last, every frame is in the ring when all have given
+    /// theirs, once, and the ring has one owner at a time (loom's cell sees
+    /// that).
+    fn nothing_is_stranded(gifts: &'static [&'static [&'static [u32]]]) {
+        loom::model(move || {
+            let frames = gifts.iter().flat_map(|worker| worker.concat()).count();
+            let shared = Arc::new(HandBack::new(frames, Vec::new()));
+            let give = move |shared: &HandBack<Vec<u32>>, worker: usize| {
+                for gift in gifts[worker] {
+                    let mut batch = gift.to_vec();
+                    shared.give(&mut batch, post);
+                    assert!(batch.is_empty());
+                }
+            };
+            let threads: Vec<_> = (1..gifts.len())
+                .map(|worker| {
+                    let shared = Arc::clone(&shared);
+                    thread::spawn(move || give(&shared, worker))
+                })
+                .collect();
+            give(&shared, 0);
+            for thread in threads {
+                thread.join().unwrap();
+            }
+            assert!(shared.returns.is_empty(), "frames left behind");
+            let mut ring = shared.ring.with_mut(|ring| {
+                // SAFETY: the other threads have ended.
+                std::mem::take(unsafe { &mut *ring })
+            });
+            ring.sort_unstable();
+            assert!(ring.into_iter().eq(0..frames as u32), "each frame once");
+        });
+    }
+
+    #[test]
+    fn loom_two_workers_give_twice() {
+        nothing_is_stranded(&[&[&[0], &[1]], &[&[2], &[3]]]);
+    }
+
+    #[test]
+    fn loom_three_workers_give_once() {
+        nothing_is_stranded(&[&[&[0]], &[&[1]], &[&[2, 3]]]);
     }
 }

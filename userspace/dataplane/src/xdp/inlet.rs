@@ -7,21 +7,25 @@ use std::{
     sync::Arc,
 };
 
-use crossbeam_queue::ArrayQueue;
 use xsk_rs::{FillQueue, FrameDesc, RxQueue};
 
 use super::{
     BATCH,
-    chain::{Chain, MAX_CHAIN, Step},
+    chain::{Chain, MAX_CHAIN},
     custody::Custody,
-    frame::{FillRing, Frame, Free, Received, RxRing},
+    frame::{FillRing, Frame, Free, Received, Register, RxRing},
     handback::{HandBack, Room},
-    packet::{Judge, Unsound},
-    rings::{self, Memory},
+    handover::HandOver,
+    layout::Plan,
+    lending::Desk,
+    memory::Memory,
+    packet::Judge,
+    returns::Returns,
+    rings,
     setup::QueueParts,
 };
 use crate::{
-    source::{Datagram, SourceCounters},
+    source::{Intake, SourceCounters},
     sys,
 };
 
@@ -29,11 +33,15 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Inlet {
     rx: RxRing<RxQueue>,
+    /// Frames as they were taken; empty between batches.
+    batch: Vec<Frame<Received>>,
     chain: Chain<FrameDesc>,
     /// Frames on their way back; empty between batches.
     spare: Vec<Frame<Free>>,
     fill: Fill,
-    memory: Memory,
+    memory: Arc<Memory>,
+    /// Where lending is on.
+    desk: Option<Desk<FrameDesc>>,
     pub(crate) queue: u32,
     pub(crate) zero_copy: bool,
     busy_poll: bool,
@@ -52,39 +60,51 @@ enum Fill {
 
 #[derive(Debug)]
 struct SharedFill {
-    hand_back: HandBack<Frame<Free>, Poster>,
+    hand_back: HandBack<Poster>,
     custody: Arc<Custody>,
 }
 
 #[derive(Debug)]
 struct Poster {
     ring: FillRing<FillQueue>,
-    /// What is on its way from the returns into the ring.
+    /// What is on its way from the returns into the ring; empty in between.
     batch: Vec<Frame<Free>>,
+    register: Arc<Register<FrameDesc>>,
 }
 
-/// Makes the inlets of a queue, in the order of its sockets, and posts all
-/// of its frames.
-pub(crate) fn inlets(queue: u32, parts: QueueParts) -> Vec<Inlet> {
+/// Makes the inlets of a queue, in the order of its sockets, and posts the
+/// frames that receiving needs. Events of `lend_from` bytes or more are lent.
+pub(crate) fn inlets(queue: u32, parts: QueueParts, plan: &Plan, lend_from: usize) -> Vec<Inlet> {
     let QueueParts { memory, frames, fill, sockets, zero_copy, busy_poll } = parts;
     let total = frames.len();
     let custody = Arc::new(Custody::new(total));
+    let register = Arc::new(Register::new(&frames));
     let mut ring = FillRing::new(fill, Arc::clone(&custody));
     // SAFETY: these are the descriptors of all frames of a new UMEM, each
     // once; xsk-rs gives them out only there.
-    let mut tokens = frames.into_iter().map(|desc| unsafe { Frame::mint(desc) }).collect();
+    let mut mint = frames.into_iter().map(|desc| unsafe { Frame::mint(desc) });
+    let mut tokens = mint.by_ref().take(plan.frames as usize).collect();
     ring.post(&mut tokens);
     assert!(tokens.is_empty(), "the fill ring has room for every frame");
+    let reserves: Vec<Vec<_>> =
+        sockets.iter().map(|_| mint.by_ref().take(plan.reserve as usize).collect()).collect();
 
     let mut ring = Some(ring);
     let shared = (sockets.len() > 1).then(|| {
         let ring = ring.take().expect("not taken yet");
-        let poster = Poster { ring, batch: Vec::with_capacity(BATCH) };
+        let batch = Vec::with_capacity(total);
+        let poster = Poster { ring, batch, register: Arc::clone(&register) };
         let hand_back = HandBack::new(total, poster);
         Arc::new(SharedFill { hand_back, custody: Arc::clone(&custody) })
     });
-    let inlet = |(index, rx)| Inlet {
+    let desk = |reserve: Vec<_>| {
+        let (register, memory) = (Arc::clone(&register), Arc::clone(&memory));
+        (!reserve.is_empty())
+            .then(|| Desk::new(reserve, register, memory, Arc::clone(&custody), lend_from))
+    };
+    let inlet = |(index, (rx, reserve))| Inlet {
         rx: RxRing::new(rx, BATCH, Arc::clone(&custody)),
+        batch: Vec::with_capacity(BATCH),
         chain: Chain::new(),
         spare: Vec::with_capacity(BATCH + MAX_CHAIN),
         fill: match &shared {
@@ -93,13 +113,14 @@ pub(crate) fn inlets(queue: u32, parts: QueueParts) -> Vec<Inlet> {
                 Fill::Own { ring: ring.take().expect("one socket"), custody: Arc::clone(&custody) }
             }
         },
-        memory: memory.clone(),
+        memory: Arc::clone(&memory),
+        desk: desk(reserve),
         queue,
         zero_copy,
         busy_poll,
         first: index == 0,
     };
-    sockets.into_iter().enumerate().map(inlet).collect()
+    sockets.into_iter().zip(reserves).enumerate().map(inlet).collect()
 }
 
 impl Inlet {
@@ -111,21 +132,19 @@ impl Inlet {
         max: usize,
         judge: &Judge,
         counters: &mut SourceCounters,
-        mut each: impl FnMut(Datagram<'_>),
+        intake: &mut impl Intake,
     ) -> usize {
-        let Self { rx, chain, spare, memory, .. } = self;
-        let mut taken = rx.take(max, |frame| {
-            accept(frame, chain, spare, memory, judge, counters, &mut each);
-        });
+        let Self { rx, batch, .. } = self;
+        let mut taken = rx.take(max, |frame| batch.push(frame));
         if taken == 0 && self.busy_poll {
             counters.syscalls += 1;
             self.wake_driver();
-            let Self { rx, chain, spare, memory, .. } = self;
-            taken = rx.take(max, |frame| {
-                accept(frame, chain, spare, memory, judge, counters, &mut each);
-            });
+            let Self { rx, batch, .. } = self;
+            taken = rx.take(max, |frame| batch.push(frame));
         }
         if taken > 0 {
+            let Self { batch, chain, spare, memory, desk, .. } = self;
+            HandOver { chain, spare, memory, desk, judge, counters }.run(batch, intake);
             self.settle(counters);
         }
         taken
@@ -196,57 +215,6 @@ impl Inlet {
     }
 }
 
-/// One frame: most are a whole packet.
-#[inline]
-fn accept(
-    frame: Frame<Received>,
-    chain: &mut Chain<FrameDesc>,
-    spare: &mut Vec<Frame<Free>>,
-    memory: &Memory,
-    judge: &Judge,
-    counters: &mut SourceCounters,
-    each: &mut impl FnMut(Datagram<'_>),
-) {
-    if chain.is_idle() && !frame.continues() {
-        hand_over(memory.bytes(&frame), &mut [], judge, counters, each);
-        spare.push(frame.release());
-        return;
-    }
-    match chain.push(frame, spare) {
-        Step::More => {}
-        Step::TooLong => counters.truncated += 1,
-        Step::Whole => {
-            let mut pieces: [&[u8]; MAX_CHAIN] = [&[]; MAX_CHAIN];
-            let frames = chain.frames();
-            for (piece, frame) in pieces.iter_mut().zip(frames) {
-                *piece = memory.bytes(frame);
-            }
-            let (first, rest) = pieces[..frames.len()].split_at_mut(1);
-            hand_over(first[0], rest, judge, counters, each);
-            chain.release(spare);
-        }
-    }
-}
-
-#[inline]
-fn hand_over<'a>(
-    first: &'a [u8],
-    rest: &'a mut [&'a [u8]],
-    judge: &Judge,
-    counters: &mut SourceCounters,
-    each: &mut impl FnMut(Datagram<'_>),
-) {
-    match judge.datagram(first, rest) {
-        Ok(datagram) => {
-            counters.datagrams += 1;
-            counters.bytes += datagram.bytes.len() as u64;
-            each(datagram);
-        }
-        Err(Unsound::Frame) => counters.bad_frame += 1,
-        Err(Unsound::Checksum) => counters.bad_checksum += 1,
-    }
-}
-
 impl SharedFill {
     /// Whether the driver must be woken; false where another worker posts.
     fn give(&self, frames: &mut Vec<Frame<Free>>) -> bool {
@@ -261,20 +229,20 @@ impl SharedFill {
 }
 
 impl Poster {
-    fn post(&mut self, own: &mut Vec<Frame<Free>>, returns: &ArrayQueue<Frame<Free>>) -> Room {
-        self.ring.post(own);
-        while own.is_empty() {
-            // What the ring refused the last time comes first.
-            let wanted = BATCH - self.batch.len();
-            self.batch.extend(std::iter::from_fn(|| returns.pop()).take(wanted));
-            if self.batch.is_empty() {
-                return Room::Left;
-            }
-            self.ring.post(&mut self.batch);
-            if !self.batch.is_empty() {
-                break;
-            }
+    fn post(&mut self, own: &mut Vec<Frame<Free>>, returns: &Returns) -> Room {
+        let Self { ring, batch, register } = self;
+        ring.post(own);
+        if !own.is_empty() {
+            return Room::None;
         }
+        // SAFETY: the numbers of frames that were given up to be put there.
+        batch.extend(returns.take().map(|number| unsafe { register.redeem(number) }));
+        ring.post(batch);
+        if batch.is_empty() {
+            return Room::Left;
+        }
+        // The next to own the ring tries again.
+        returns.put_all(batch.drain(..));
         Room::None
     }
 }

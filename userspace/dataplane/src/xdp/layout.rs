@@ -3,7 +3,7 @@
 
 use super::{BATCH, CHUNK, chain::MAX_CHAIN};
 use crate::{
-    config::{Layout, ReceiveConfig},
+    config::{Layout, Lend, ReceiveConfig},
     error::{SetupError, SetupErrorKind},
 };
 
@@ -30,8 +30,12 @@ pub(crate) struct Plan {
     pub(crate) workers: usize,
     /// Entries of each socket's RX ring.
     pub(crate) rx_ring: u32,
-    /// Frames of each queue's memory, all of them posted at the start.
+    /// Frames of each queue that receiving needs, all of them posted at the
+    /// start.
     pub(crate) frames: u32,
+    /// Frames of each socket beyond those: what stands in for frames that are
+    /// lent to events.
+    pub(crate) reserve: u32,
     /// Entries of the fill ring: room for every frame.
     pub(crate) fill_ring: u32,
 }
@@ -81,7 +85,24 @@ impl Plan {
             )
         })?;
         let fill_ring = frames.next_power_of_two();
-        Ok(Self { fan_out, queues, workers, rx_ring, frames, fill_ring })
+        let reserve = match config.xdp.lend {
+            Lend::Off => 0,
+            Lend::Auto | Lend::On => {
+                let lend = config.xdp.lend_frames.unwrap_or(rx_ring * sharers);
+                lend.min(LARGEST_RX_RING).div_ceil(sharers)
+            }
+        };
+        Ok(Self { fan_out, queues, workers, rx_ring, frames, reserve, fill_ring })
+    }
+
+    /// Sockets on each queue.
+    pub(crate) const fn sockets(&self) -> usize {
+        if self.fan_out { self.workers } else { 1 }
+    }
+
+    /// Frames of each queue's memory.
+    pub(crate) const fn all_frames(&self) -> usize {
+        self.frames as usize + self.reserve as usize * self.sockets()
     }
 
     /// Workers that have a socket on `queue`.
@@ -168,6 +189,24 @@ mod tests {
     fn one_socket_gets_the_measured_sizes() {
         let plan = Plan::new(&config(1, Layout::Auto, None), 1, 1500).expect("plan");
         assert_eq!((plan.fan_out, plan.rx_ring, plan.frames), (false, 2048, 4096));
+        assert_eq!((plan.reserve, plan.all_frames()), (2048, 6144));
+    }
+
+    #[test]
+    fn a_queues_loans_are_divided_among_its_sockets() {
+        for (workers, lend, asked, reserve, all) in [
+            (1, Lend::Off, Some(100), 0, 4096),
+            (1, Lend::On, Some(100), 100, 4196),
+            (4, Lend::Auto, None, 512, 6144),
+            (4, Lend::Auto, Some(10), 3, 4108),
+            (4, Lend::On, Some(0), 0, 4096),
+        ] {
+            let mut config = config(workers, Layout::Auto, None);
+            config.xdp.lend = lend;
+            config.xdp.lend_frames = asked;
+            let plan = Plan::new(&config, 1, 1500).expect("plan");
+            assert_eq!((plan.frames, plan.reserve, plan.all_frames()), (4096, reserve, all));
+        }
     }
 
     #[test]

@@ -44,12 +44,16 @@ mod checksum;
 mod custody;
 pub mod frame;
 mod handback;
+mod handover;
 mod inlet;
 mod layout;
-#[cfg(test)]
+mod lending;
+mod memory;
+#[cfg(all(test, not(loom)))]
 mod model;
 mod packet;
 mod receiver;
+mod returns;
 mod rings;
 mod setup;
 mod source;

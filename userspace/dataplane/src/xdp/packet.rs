@@ -100,15 +100,15 @@ impl Judge {
     }
 }
 
-#[cfg(test)]
-mod tests {
+#[cfg(all(test, not(loom)))]
+pub(super) mod tests {
     use proptest::prelude::*;
 
     use super::*;
 
     /// An IPv4 frame to port 5000 + `port` with a payload that begins with an
     /// LB and an RE header, and with `padding` behind it.
-    fn frame(port: u16, entropy: u16, body: &[u8], padding: usize) -> Vec<u8> {
+    pub(in super::super) fn frame(port: u16, entropy: u16, body: &[u8], padding: usize) -> Vec<u8> {
         let mut payload = vec![b'L', b'B', 2, 1, 0, 0];
         payload.extend(entropy.to_be_bytes());
         payload.extend([0; 8]);
@@ -128,7 +128,7 @@ mod tests {
         frame
     }
 
-    fn judge(lane_mode: LaneMode) -> Judge {
+    pub(in super::super) fn judge(lane_mode: LaneMode) -> Judge {
         Judge {
             base_port: 5000,
             ports: 4,

@@ -18,7 +18,7 @@ use super::{
     source::XdpSource,
 };
 use crate::{
-    config::ReceiveConfig,
+    config::{LEND_FROM, Lend, ReceiveConfig},
     error::{SetupError, SetupErrorKind},
     host::{self, Interface},
     steering::{self, Attached, AttachedMode, SteeringProgram},
@@ -60,6 +60,7 @@ impl XdpReceiver {
         let steer = steer(config, interface.mtu)?;
         steering::hook_is_free(name, config.xdp.bind_retry)?;
         let plan = Plan::new(config, interface.rx_queues, interface.mtu)?;
+        let lend_from = if config.xdp.lend == Lend::Auto { LEND_FROM } else { 0 };
         if !plan.fan_out && plan.workers > plan.queues as usize {
             warn!("{name} has {} RX queues: the other workers will be idle", plan.queues);
         }
@@ -69,7 +70,9 @@ impl XdpReceiver {
         let mut program = SteeringProgram::load(&steer, plan.slot_count())?;
         for queue in 0..plan.queues {
             let parts = setup::open_queue(name, queue, &plan, &config.xdp)?;
-            for (worker, inlet) in plan.owners(queue).zip(inlet::inlets(queue, parts)) {
+            for (worker, inlet) in
+                plan.owners(queue).zip(inlet::inlets(queue, parts, &plan, lend_from))
+            {
                 for slot in plan.slots(queue, worker) {
                     program.set_socket(slot, inlet.socket())?;
                 }
@@ -88,7 +91,10 @@ impl XdpReceiver {
 
         let zero_copy = inlets.iter().flatten().all(|inlet| inlet.zero_copy);
         let description = describe(name, &plan, mode, zero_copy);
-        info!("{description}: {} frames per queue, RX rings of {}", plan.frames, plan.rx_ring);
+        info!(
+            "{description}: {} frames per queue and {} per socket to lend, RX rings of {}",
+            plan.frames, plan.reserve, plan.rx_ring
+        );
         let attachment = Arc::new(Attachment {
             interface: name.to_owned(),
             mode,

@@ -1,10 +1,10 @@
-//! The kernel's rings and memory, through xsk-rs.
+//! The kernel's rings, through xsk-rs.
 
 use std::os::fd::{AsRawFd, BorrowedFd};
 
-use xsk_rs::{FillQueue, FrameDesc, RxQueue, Umem};
+use xsk_rs::{FillQueue, FrameDesc, RxQueue};
 
-use super::frame::{Descriptor, Frame, RawFill, RawRx, Received};
+use super::frame::{RawFill, RawRx};
 
 impl RawFill for FillQueue {
     type Desc = FrameDesc;
@@ -48,35 +48,4 @@ pub(crate) fn socket(rx: &RxQueue) -> BorrowedFd<'_> {
     // SAFETY: the queue keeps its socket open for as long as it lives, and
     // the borrow is no longer than that.
     unsafe { BorrowedFd::borrow_raw(rx.fd().as_raw_fd()) }
-}
-
-/// A queue's packet memory.
-#[derive(Clone, Debug)]
-pub(crate) struct Memory {
-    umem: Umem,
-    len: usize,
-}
-
-impl Memory {
-    pub(crate) const fn new(umem: Umem, len: usize) -> Self {
-        Self { umem, len }
-    }
-
-    pub(crate) const fn umem(&self) -> &Umem {
-        &self.umem
-    }
-
-    /// The bytes of packet in a frame of this memory; none if the kernel's
-    /// descriptor points outside of it.
-    #[inline]
-    pub(crate) fn bytes<'a>(&'a self, frame: &'a Frame<Received>) -> &'a [u8] {
-        let desc = frame.desc();
-        if desc.address().checked_add(desc.packet_len()).is_none_or(|end| end > self.len) {
-            return &[];
-        }
-        // SAFETY: the descriptor lies in this UMEM, and while its token lives
-        // neither the kernel nor anyone else writes to the frame: it is posted
-        // again only by giving the token away.
-        unsafe { self.umem.data(desc) }.contents()
-    }
 }

@@ -4,16 +4,17 @@ use std::{
     error::Error,
     io,
     num::NonZeroU32,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 use xsk_rs::{
     CompQueue, FillQueue, FrameDesc, RxQueue, Socket, Umem,
     config::{BindFlags, FrameSize, Interface, LibxdpFlags, QueueSize, SocketConfig, UmemConfig},
 };
 
-use super::{CHUNK, layout::Plan, rings, rings::Memory};
+use super::{CHUNK, layout::Plan, memory::Memory, rings};
 use crate::{
     config::{AttachMode, CopyMode, XdpOptions},
     error::{SetupError, SetupErrorKind},
@@ -29,7 +30,8 @@ const RETRY_EVERY: Duration = Duration::from_millis(2);
 /// Memory and sockets of one RX queue. The token of each frame is yet to be
 /// minted from `frames`.
 pub(crate) struct QueueParts {
-    pub(crate) memory: Memory,
+    pub(crate) memory: Arc<Memory>,
+    /// All of them, in the order of their addresses.
     pub(crate) frames: Vec<FrameDesc>,
     pub(crate) fill: FillQueue,
     /// In the order of [`Plan::owners`].
@@ -55,14 +57,14 @@ pub(crate) fn open_queue(
         )
     })?;
     let (umem, frames) = umem(plan, &what)?;
-    let memory = Memory::new(umem, plan.frames as usize * CHUNK);
+    let memory = Arc::new(memory(&umem, plan, &what)?);
 
-    let (first, fill, flags) = bind_first(&memory, &interface, queue, plan, options, &what)?;
+    let (first, fill, flags) = bind_first(&umem, &interface, queue, plan, options, &what)?;
     let mut sockets = vec![first];
     for _ in plan.owners(queue).skip(1) {
         // libxdp binds it with `XDP_SHARED_UMEM`, which takes the first
         // socket's flags (`xsk_bind`, net/xdp/xsk.c).
-        let (rx, _) = bind(&memory, &interface, queue, plan, flags)
+        let (rx, _) = bind(&umem, &interface, queue, plan, flags)
             .map_err(|error| refused(&what, error, options))?;
         sockets.push(rx);
     }
@@ -110,8 +112,12 @@ fn umem(plan: &Plan, what: &str) -> Result<(Umem, Vec<FrameDesc>), SetupError> {
         .comp_queue_size(ring(UNUSED_RING)?)
         .build()
         .map_err(|error| unsound(error.to_string()))?;
-    let frames = NonZeroU32::new(plan.frames).ok_or_else(|| unsound("no frames".into()))?;
-    match huge_pages(plan.frames as usize * CHUNK) {
+    let count = u32::try_from(plan.all_frames()).ok().and_then(NonZeroU32::new);
+    let frames = count.ok_or_else(|| unsound("no number of frames".into()))?;
+    match huge_pages(plan.all_frames() * CHUNK) {
+        _ if plan.reserve > 0 => {
+            debug!("{what}: no huge pages: they cannot be mapped twice, as lending needs");
+        }
         Ok(()) => match Umem::new(config, frames, true) {
             Ok(made) => return Ok(made),
             Err(error) => info!("{what}: no huge pages: {}", chain(&error)),
@@ -120,6 +126,14 @@ fn umem(plan: &Plan, what: &str) -> Result<(Umem, Vec<FrameDesc>), SetupError> {
     }
     Umem::new(config, frames, false)
         .map_err(|error| refused(what, as_io(&error), &XdpOptions::default()))
+}
+
+fn memory(umem: &Umem, plan: &Plan, what: &str) -> Result<Memory, SetupError> {
+    let len = plan.all_frames() * CHUNK;
+    if plan.reserve == 0 {
+        return Ok(Memory::within(umem.clone(), len));
+    }
+    Memory::beside(umem, len).map_err(|error| refused(what, error, &XdpOptions::default()))
 }
 
 /// Whether `len` bytes of huge pages are there to be had. The length must be
@@ -147,7 +161,7 @@ fn huge_pages(len: usize) -> Result<(), String> {
 type Bound = (RxQueue, Option<(FillQueue, CompQueue)>);
 
 fn bind(
-    memory: &Memory,
+    umem: &Umem,
     interface: &Interface,
     queue: u32,
     plan: &Plan,
@@ -162,14 +176,14 @@ fn bind(
         .build();
     // SAFETY: libxdp's own program is not loaded, which is what a second
     // socket on the same queue asks for.
-    let made = unsafe { Socket::new(config, memory.umem(), interface, queue) };
+    let made = unsafe { Socket::new(config, umem, interface, queue) };
     made.map(|(_tx, rx, rings)| (rx, rings)).map_err(|error| as_io(&error))
 }
 
 /// The first socket of a queue, with zero-copy where that is wanted and
 /// there; again and again while the kernel still tears down a former owner.
 fn bind_first(
-    memory: &Memory,
+    umem: &Umem,
     interface: &Interface,
     queue: u32,
     plan: &Plan,
@@ -187,7 +201,7 @@ fn bind_first(
     let mut modes = modes.iter().copied().peekable();
     while let Some(mode) = modes.next() {
         let bound = loop {
-            match bind(memory, interface, queue, plan, common | mode) {
+            match bind(umem, interface, queue, plan, common | mode) {
                 Err(error)
                     if error.raw_os_error() == Some(libc::EBUSY) && Instant::now() < until =>
                 {

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     error::ReceiveError,
-    source::{Datagram, Source, SourceCounters},
+    source::{Intake, Source, SourceCounters},
 };
 
 /// One worker's sockets; see the [module](super).
@@ -47,12 +47,12 @@ impl fmt::Debug for XdpSource {
 
 impl Source for XdpSource {
     #[inline]
-    fn receive(&mut self, mut each: impl FnMut(Datagram<'_>)) -> Result<usize, ReceiveError> {
+    fn receive(&mut self, intake: &mut impl Intake) -> Result<usize, ReceiveError> {
         let before = self.counters.datagrams;
         let mut left = BATCH;
         let (late, early) = self.inlets.split_at_mut(self.next);
         for inlet in early.iter_mut().chain(late) {
-            left -= inlet.receive(left, &self.judge, &mut self.counters, &mut each);
+            left -= inlet.receive(left, &self.judge, &mut self.counters, intake);
             if left == 0 {
                 break;
             }

@@ -279,7 +279,7 @@ fn work(mut source: XdpSource, sent: &Sent, checker: &Checker, stop: &AtomicBool
     loop {
         let stopping = stop.load(Ordering::Acquire);
         let count = source
-            .receive(|Datagram { lane, bytes }| {
+            .receive(&mut |Datagram { lane, bytes }: Datagram<'_>| {
                 checker.check(sent, bytes, &mut got, &mut expected);
                 lanes[usize::from(lane)] += 1;
                 most_pieces = most_pieces.max(bytes.iter().count());
