@@ -36,6 +36,7 @@
 //! | `layout` | which worker has a socket on which queue, and ring sizes |
 //! | `rings`, `setup` | xsk-rs: rings, memory, sockets; what was refused, and why |
 //! | `inlet` | one socket: take, hand over, give back |
+//! | `plain` | tests and fuzzing: a queue in plain memory |
 //! | `wait` | spin, nap, sleep |
 //! | `source`, `receiver` | what the worker and the builder see |
 
@@ -52,6 +53,9 @@ mod memory;
 #[cfg(all(test, not(loom)))]
 mod model;
 mod packet;
+#[cfg(all(any(test, feature = "plain"), not(loom)))]
+#[doc(hidden)]
+pub mod plain;
 mod receiver;
 mod returns;
 mod rings;

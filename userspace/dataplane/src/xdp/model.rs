@@ -1,8 +1,7 @@
-//! Tokens, rings, chains and loans in plain memory, against a kernel that is a
-//! few lines long: any order of arrivals, batches, hand-backs, and events held
-//! and dropped.
+//! Tokens, rings, chains and loans in plain memory: any order of arrivals,
+//! batches, hand-backs, and events held and dropped.
 
-use std::{cell::RefCell, collections::VecDeque, rc::Rc, sync::Arc};
+use std::collections::VecDeque;
 
 use proptest::prelude::*;
 use xdpsar_reassembly::{Lender, Loan};
@@ -10,34 +9,11 @@ use xdpsar_wire::steering::LaneMode;
 
 use super::{
     CHUNK,
-    chain::{Chain, MAX_CHAIN},
-    custody::Custody,
-    frame::{Descriptor, FillRing, Frame, Free, RawFill, RawRx, Register, RxRing},
-    handover::HandOver,
-    lending::Desk,
-    memory::Memory,
+    chain::MAX_CHAIN,
     packet::tests::{frame, judge},
+    plain::{Queue, Sizes},
 };
 use crate::source::{Datagram, Intake, SourceCounters};
-
-#[derive(Clone, Copy, Debug, Default)]
-struct Desc {
-    address: usize,
-    len: usize,
-    continues: bool,
-}
-
-impl Descriptor for Desc {
-    fn address(&self) -> usize {
-        self.address
-    }
-    fn packet_len(&self) -> usize {
-        self.len
-    }
-    fn continues(&self) -> bool {
-        self.continues
-    }
-}
 
 /// Where the event's bytes start in a datagram, and the least the first frame
 /// of a packet holds: all headers.
@@ -51,92 +27,18 @@ fn body(id: usize, longer: usize) -> Vec<u8> {
     body
 }
 
-/// The kernel's side of one queue.
-#[derive(Debug)]
-struct Kernel {
-    memory: Arc<Memory>,
-    fill: VecDeque<usize>,
-    fill_size: usize,
-    rx: VecDeque<Desc>,
-    rx_size: usize,
-    lost: usize,
-}
-
-impl Kernel {
-    /// Packet `id`, which takes `frames` frames.
-    fn arrive(&mut self, id: usize, frames: usize) -> bool {
-        if self.fill.len() < frames || self.rx_size - self.rx.len() < frames {
-            self.lost += 1;
-            return false;
-        }
-        let packet = frame(1, 0, &body(id, id % 50 + (frames - 1) * 10), 0);
-        let (first, rest) = packet.split_at(FIRST_PIECE);
-        for piece in 0..frames {
-            let bytes = match piece {
-                0 if frames == 1 => &packet[..],
-                0 => first,
-                last if last + 1 == frames => &rest[(last - 1) * 10..],
-                middle => &rest[(middle - 1) * 10..middle * 10],
-            };
-            let chunk = self.fill.pop_front().expect("checked") / CHUNK * CHUNK;
-            // Where the packet starts in its frame is the kernel's choice.
-            let desc = Desc {
-                address: chunk + 256 + piece,
-                len: bytes.len(),
-                continues: piece + 1 < frames,
-            };
-            // SAFETY: inside the memory; the frame was posted, so it is ours,
-            // the kernel's. All of it, so that nobody else's bytes survive.
-            unsafe {
-                self.memory.at(chunk).write_bytes(0xdb, CHUNK);
-                let to = self.memory.at(desc.address);
-                to.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len());
-            }
-            self.rx.push_back(desc);
-        }
-        true
+/// Packet `id`, which takes `frames` frames, arrives.
+fn arrive(queue: &mut Queue, id: usize, frames: usize) -> bool {
+    let packet = frame(1, 0, &body(id, id % 50 + (frames - 1) * 10), 0);
+    if frames == 1 {
+        return queue.arrive(&[&packet]);
     }
-}
-
-struct MemoryFill(Rc<RefCell<Kernel>>);
-struct MemoryRx(Rc<RefCell<Kernel>>);
-
-impl RawFill for MemoryFill {
-    type Desc = Desc;
-
-    unsafe fn produce(&mut self, descs: &[Desc]) -> usize {
-        if self.room() < descs.len() {
-            return 0;
-        }
-        self.0.borrow_mut().fill.extend(descs.iter().map(|desc| desc.address));
-        descs.len()
-    }
-
-    fn room(&mut self) -> usize {
-        let kernel = self.0.borrow();
-        kernel.fill_size - kernel.fill.len()
-    }
-
-    fn needs_wakeup(&self) -> bool {
-        false
-    }
-}
-
-impl RawRx for MemoryRx {
-    type Desc = Desc;
-
-    fn consume(&mut self, descs: &mut [Desc]) -> usize {
-        let mut kernel = self.0.borrow_mut();
-        let count = descs.len().min(kernel.rx.len());
-        for (slot, desc) in descs.iter_mut().zip(kernel.rx.drain(..count)) {
-            *slot = desc;
-        }
-        count
-    }
-
-    fn is_empty(&mut self) -> bool {
-        self.0.borrow().rx.is_empty()
-    }
+    let (first, rest) = packet.split_at(FIRST_PIECE);
+    let (middle, last) = rest.split_at((frames - 2) * 10);
+    let mut pieces = vec![first];
+    pieces.extend(middle.chunks(10));
+    pieces.push(last);
+    queue.arrive(&pieces)
 }
 
 /// An event that was lent, and what it must read as.
@@ -186,90 +88,23 @@ impl Intake for Worker {
     }
 }
 
-/// Both sides of one queue.
-struct Queue {
-    kernel: Rc<RefCell<Kernel>>,
-    fill: FillRing<MemoryFill>,
-    rx: RxRing<MemoryRx>,
-    memory: Arc<Memory>,
-    custody: Arc<Custody>,
-    chain: Chain<Desc>,
-    spare: Vec<Frame<Free, Desc>>,
-    desk: Option<Desk<Desc>>,
-    /// Frames for receiving.
-    frames: usize,
-    counters: SourceCounters,
-}
-
 const BATCH: usize = 12;
 
-impl Queue {
-    /// `frames` for receiving, and `reserve` for lending events of `least`
-    /// bytes or more.
-    fn new(frames: usize, reserve: usize, least: usize, fill_size: usize, rx_size: usize) -> Self {
-        let all = frames + reserve;
-        let memory = Arc::new(Memory::heap(all * CHUNK));
-        let kernel = Rc::new(RefCell::new(Kernel {
-            memory: Arc::clone(&memory),
-            fill: VecDeque::new(),
-            fill_size,
-            rx: VecDeque::new(),
-            rx_size,
-            lost: 0,
-        }));
-        let custody = Arc::new(Custody::new(all));
-        let descs: Vec<_> =
-            (0..all).map(|index| Desc { address: index * CHUNK, ..Desc::default() }).collect();
-        let register = Arc::new(Register::new(&descs));
-        // SAFETY: each frame once.
-        let mut tokens: Vec<_> =
-            descs.into_iter().map(|desc| unsafe { Frame::mint(desc) }).collect();
-        let aside = tokens.split_off(frames);
-        let desk = (reserve > 0)
-            .then(|| Desk::new(aside, register, Arc::clone(&memory), Arc::clone(&custody), least));
-        let mut queue = Self {
-            fill: FillRing::new(MemoryFill(Rc::clone(&kernel)), Arc::clone(&custody)),
-            rx: RxRing::new(MemoryRx(Rc::clone(&kernel)), BATCH, Arc::clone(&custody)),
-            kernel,
-            memory,
-            custody,
-            chain: Chain::new(),
-            spare: tokens,
-            desk,
-            frames,
-            counters: SourceCounters::default(),
-        };
-        queue.fill.post(&mut queue.spare);
-        queue
-    }
+/// `frames` for receiving, and `reserve` for lending events of `least` bytes
+/// or more.
+fn queue(frames: usize, reserve: usize, least: usize, fill: usize, rx: usize) -> Queue {
+    let sizes = Sizes { frames, reserve, least, fill, rx, batch: BATCH };
+    Queue::judged_by(judge(LaneMode::Port), sizes)
+}
 
-    /// One batch: numbers and pieces of the packets in it, and the events that
-    /// were lent.
-    fn receive(&mut self, max: usize, borrows: bool) -> (Vec<(usize, usize)>, Vec<Held>) {
-        let mut batch = Vec::new();
-        self.rx.take(max, |frame| batch.push(frame));
-        let mut worker =
-            Worker { borrows, foreseen: VecDeque::new(), got: Vec::new(), held: Vec::new() };
-        HandOver {
-            chain: &mut self.chain,
-            spare: &mut self.spare,
-            memory: &self.memory,
-            desk: &mut self.desk,
-            judge: &judge(LaneMode::Port),
-            counters: &mut self.counters,
-        }
-        .run(&mut batch, &mut worker);
-        assert!(worker.foreseen.is_empty(), "foreseen, but not taken");
-        (worker.got, worker.held)
-    }
-
-    /// However many are lent, receiving has the frames it was given.
-    fn check(&self) {
-        let ours = self.spare.len() + self.chain.frames().len();
-        self.custody.check(ours);
-        let kernel = self.kernel.borrow();
-        assert_eq!(kernel.fill.len() + kernel.rx.len() + ours, self.frames);
-    }
+/// One batch: numbers and pieces of the packets in it, and the events that
+/// were lent.
+fn receive(queue: &mut Queue, max: usize, borrows: bool) -> (Vec<(usize, usize)>, Vec<Held>) {
+    let mut worker =
+        Worker { borrows, foreseen: VecDeque::new(), got: Vec::new(), held: Vec::new() };
+    queue.receive(max, &mut worker);
+    assert!(worker.foreseen.is_empty(), "foreseen, but not taken");
+    (worker.got, worker.held)
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -311,7 +146,7 @@ proptest! {
         fill_size in 16usize..100,
         rx_size in MAX_CHAIN + 3..60,
     ) {
-        let mut queue = Queue::new(frames, reserve, least, fill_size, rx_size);
+        let mut queue = queue(frames, reserve, least, fill_size, rx_size);
         let (mut expected, mut got) = (Vec::new(), Vec::new());
         let (mut too_long, mut asked) = (0, 0);
         let mut held: Vec<Held> = Vec::new();
@@ -319,7 +154,7 @@ proptest! {
         for (id, op) in all.enumerate() {
             match op {
                 Op::Arrive(frames) => {
-                    if queue.kernel.borrow_mut().arrive(id, frames) {
+                    if arrive(&mut queue, id, frames) {
                         if frames > MAX_CHAIN {
                             too_long += 1;
                         } else {
@@ -328,7 +163,7 @@ proptest! {
                     }
                 }
                 Op::Receive(max, borrows) => {
-                    let (packets, lent) = queue.receive(max, borrows);
+                    let (packets, lent) = receive(&mut queue, max, borrows);
                     if borrows && reserve > 0 {
                         asked += packets.iter().filter(|(_, pieces)| *pieces == 1).count();
                     }
@@ -337,7 +172,7 @@ proptest! {
                     prop_assert!(held.len() <= reserve);
                     prop_assert!(held.iter().all(|held| held.length >= least));
                 }
-                Op::Post => queue.fill.post(&mut queue.spare),
+                Op::Post => queue.post(),
                 Op::Drop(_, _) if held.is_empty() => {}
                 Op::Drop(which, elsewhere) => {
                     let held = held.swap_remove(which % held.len());
@@ -350,8 +185,8 @@ proptest! {
             queue.check();
         }
         prop_assert_eq!(got, expected);
-        prop_assert_eq!(queue.counters.truncated, too_long);
-        let SourceCounters { lent, copied, lend_exhausted, .. } = queue.counters;
+        prop_assert_eq!(queue.counters().truncated, too_long);
+        let SourceCounters { lent, copied, lend_exhausted, .. } = queue.counters();
         prop_assert_eq!(lent + copied, asked as u64);
         prop_assert!(lend_exhausted <= copied);
         // Events may outlive what they came from.
@@ -362,46 +197,46 @@ proptest! {
 
 #[test]
 fn a_full_ring_gives_the_rest_back() {
-    let mut queue = Queue::new(10, 0, 0, 8, 8);
+    let mut queue = queue(10, 0, 0, 8, 8);
     assert_eq!(queue.spare.len(), 2, "two frames stay with us");
     queue.check();
-    assert!(queue.kernel.borrow_mut().arrive(60, 1));
-    assert_eq!(queue.receive(1, true).0, [(60, 1)]);
+    assert!(arrive(&mut queue, 60, 1));
+    assert_eq!(receive(&mut queue, 1, true).0, [(60, 1)]);
     assert_eq!(queue.spare.len(), 3);
-    queue.fill.post(&mut queue.spare);
+    queue.post();
     assert_eq!(queue.spare.len(), 2);
     queue.check();
 }
 
 #[test]
 fn the_longest_chain_passes_and_one_more_does_not() {
-    let mut queue = Queue::new(64, 0, 0, 64, 64);
-    assert!(queue.kernel.borrow_mut().arrive(100, MAX_CHAIN));
-    assert!(queue.kernel.borrow_mut().arrive(200, MAX_CHAIN + 1));
-    assert!(queue.kernel.borrow_mut().arrive(300, 1));
+    let mut queue = queue(64, 0, 0, 64, 64);
+    assert!(arrive(&mut queue, 100, MAX_CHAIN));
+    assert!(arrive(&mut queue, 200, MAX_CHAIN + 1));
+    assert!(arrive(&mut queue, 300, 1));
     let mut packets = Vec::new();
-    while !queue.rx.is_empty() {
-        packets.extend(queue.receive(BATCH, true).0);
+    while queue.has_arrived() {
+        packets.extend(receive(&mut queue, BATCH, true).0);
     }
     assert_eq!(packets, [(100, MAX_CHAIN), (300, 1)]);
-    assert_eq!(queue.counters.truncated, 1);
+    assert_eq!(queue.counters().truncated, 1);
     queue.check();
 }
 
 #[test]
 fn what_came_back_last_stands_in_first_and_an_empty_reserve_lends_nothing() {
-    let mut queue = Queue::new(8, 2, 0, 8, 8);
+    let mut queue = queue(8, 2, 0, 8, 8);
     let lend = |queue: &mut Queue, id| {
-        assert!(queue.kernel.borrow_mut().arrive(id, 1));
-        let (got, held) = queue.receive(1, true);
+        assert!(arrive(queue, id, 1));
+        let (got, held) = receive(queue, 1, true);
         assert_eq!(got, [(id, 1)]);
-        queue.fill.post(&mut queue.spare);
+        queue.post();
         queue.check();
         held.into_iter().next()
     };
     let (first, second) = (lend(&mut queue, 1).expect("lent"), lend(&mut queue, 2).expect("lent"));
     assert!(lend(&mut queue, 3).is_none(), "both are lent");
-    assert_eq!((queue.counters.lent, queue.counters.lend_exhausted), (2, 1));
+    assert_eq!((queue.counters().lent, queue.counters().lend_exhausted), (2, 1));
     let start = queue.memory.at(0) as usize;
     let came_last = (first.loan.as_slice().as_ptr() as usize - start) / CHUNK;
     drop(second);
@@ -418,19 +253,19 @@ mod custody {
     #[test]
     #[should_panic(expected = "received, but not posted")]
     fn a_frame_handed_out_twice_is_noticed() {
-        let mut queue = Queue::new(8, 0, 0, 8, 8);
-        assert!(queue.kernel.borrow_mut().arrive(60, 1));
+        let mut queue = queue(8, 0, 0, 8, 8);
+        assert!(arrive(&mut queue, 60, 1));
         let again = queue.kernel.borrow().rx[0];
         queue.kernel.borrow_mut().rx.push_back(again);
-        queue.receive(BATCH, false);
+        receive(&mut queue, BATCH, false);
     }
 
     #[test]
     #[should_panic(expected = "frames with the worker")]
     fn a_lost_frame_is_noticed() {
-        let mut queue = Queue::new(8, 0, 0, 8, 8);
-        assert!(queue.kernel.borrow_mut().arrive(60, 1));
-        queue.receive(BATCH, false);
+        let mut queue = queue(8, 0, 0, 8, 8);
+        assert!(arrive(&mut queue, 60, 1));
+        receive(&mut queue, BATCH, false);
         queue.spare.clear();
         queue.custody.check(0);
     }
