@@ -7,6 +7,12 @@
 //!   bad_re_header                                                                                       over_budget
 //! ```
 //!
+//! Events in progress are kept in the order of their last progress, by quanta
+//! of about a tenth of the timeout: within one, fragments leave the order as it
+//! is. So an event that stalls is lost after the timeout, and a quantum later
+//! at the latest. Its lifetime is looked at when it progresses in a new
+//! quantum, or has stalled.
+//!
 //! Nothing is allocated here once the pool is warm, and nothing is locked.
 //! The work per fragment does not depend on how many events are in progress.
 
@@ -21,8 +27,10 @@ use crate::{
     config::{AssemblerConfig, BudgetPolicy},
     counters::Counters,
     coverage::Refusal,
-    event::{Event, Facts, LbFacts, LossCause, LostEvent, Sink, Storage},
+    event::{Event, Facts, LossCause, LostEvent, Sink},
     finished::{End, Finished},
+    foresight::{self, Foresight, Hint},
+    heap::Heap,
     lend::{Lender, NoLender},
     order::Order,
     placement::{Filled, Placement},
@@ -77,23 +85,33 @@ struct Fragment<'a> {
     /// Where in its datagram the payload starts.
     start: usize,
     lane: u16,
-    lb: Option<LbFacts>,
+    /// Tick and entropy.
+    lb: Option<(u64, u16)>,
+}
+
+/// A power of two of nanoseconds, between an eighth and a sixteenth of the
+/// timeout.
+const fn quantum_shift(timeout_ns: u64) -> u32 {
+    let eighth = timeout_ns / 8;
+    if eighth == 0 { 0 } else { eighth.ilog2() }
 }
 
 /// Puts one worker's events together.
 #[derive(Debug)]
 pub struct Assembler {
     config: AssemblerConfig,
-    pool: Arc<Pool>,
+    heap: Heap,
     table: Table,
     events: Slab,
-    by_creation: Order,
     by_progress: Order,
     finished: Finished,
     counters: Counters,
     /// The slot of the last fragment: fragments come in runs. The event may
     /// have left it since; its key tells.
     latest: u32,
+    foresight: Foresight,
+    /// log₂ of the nanoseconds of a quantum.
+    quantum_shift: u32,
     /// The latest time seen.
     now_ns: u64,
     /// Bytes placed in events in progress.
@@ -107,8 +125,8 @@ pub struct Assembler {
 impl Assembler {
     /// An assembler that draws on `pool`. Its tables are reserved for the
     /// configured numbers of events and keys here, and touched as needed:
-    /// 16 bytes and a power of two of table per event and key, and about 200
-    /// bytes per event.
+    /// 16 bytes and a power of two of table per event and key, 80 bytes per
+    /// event, 24 per key.
     pub fn new(config: AssemblerConfig, pool: Arc<Pool>) -> Self {
         let config = AssemblerConfig {
             max_in_progress: config.max_in_progress.clamp(1, MAX_INDEX),
@@ -119,17 +137,65 @@ impl Assembler {
         Self {
             table: Table::new(events + keys),
             events: Slab::new(events),
-            by_creation: Order::new(events),
             by_progress: Order::new(events),
             finished: Finished::new(keys, config.timeout_ns),
             counters: Counters::default(),
             latest: 0,
+            foresight: Foresight::new(),
+            quantum_shift: quantum_shift(config.timeout_ns),
             now_ns: 0,
             bytes_in_progress: 0,
             reserved: 0,
             opened: 0,
             config,
-            pool,
+            heap: Heap::new(pool),
+        }
+    }
+
+    /// How many datagrams ahead of its turn each should be
+    /// [foreseen](Self::foresee).
+    pub const LOOKAHEAD: usize = foresight::AHEAD;
+
+    /// A hint: this datagram (its first piece) will be ingested soon, after
+    /// those foreseen before it. Fetches what it will need into the cache, and
+    /// changes nothing else.
+    #[inline]
+    pub fn foresee(&mut self, datagram: &[u8]) {
+        let hint = match Headers::parse(datagram, self.config.framing) {
+            Ok(Headers { re, .. }) => {
+                let key = Key { event_number: re.event_number(), data_id: re.data_id() };
+                if self.foresight.latest == Some(key) {
+                    None
+                } else {
+                    self.foresight.latest = Some(key);
+                    let hash = table::hash(key.event_number, key.data_id, self.config.seed);
+                    self.table.prefetch(hash);
+                    Some(Hint { hash, offset: re.offset(), slot: None })
+                }
+            }
+            Err(_) => None,
+        };
+        self.foresight.push(hint);
+    }
+
+    /// The next steps of those foreseen.
+    #[inline]
+    fn look_ahead(&mut self) {
+        if !self.foresight.turn() {
+            return;
+        }
+        // Whichever event is found first under the hash: it is only a hint.
+        if let Some(hint) = self.foresight.after(foresight::SLOT_AT)
+            && let Some(Place::InProgress(slot)) = self.table.find(hint.hash, |_| true)
+        {
+            self.events.prefetch(slot);
+            hint.slot = Some(slot);
+        }
+        if let Some(&mut Hint { slot: Some(slot), offset, .. }) =
+            self.foresight.after(foresight::PLACE_AT)
+            && let Some(event) = self.events.get(slot)
+        {
+            event.placement.prefetch(offset);
         }
     }
 
@@ -158,6 +224,7 @@ impl Assembler {
         now_ns: u64,
         sink: &mut impl Sink,
     ) -> Outcome {
+        self.look_ahead();
         self.now_ns = self.now_ns.max(now_ns);
         self.counters.datagrams += 1;
         self.counters.datagram_bytes += datagram.len() as u64;
@@ -187,7 +254,7 @@ impl Assembler {
         sink: &mut impl Sink,
     ) -> Result<Outcome, Rejection> {
         let fragment = self.parse(lane, datagram)?;
-        if self.events.get(self.latest).is_some_and(|event| event.key == fragment.key) {
+        if self.events.get(self.latest).is_some_and(|event| event.is(fragment.key)) {
             return self.add(self.latest, &fragment, sink);
         }
         let hash = table::hash(fragment.key.event_number, fragment.key.data_id, self.config.seed);
@@ -200,11 +267,7 @@ impl Assembler {
                 let record = self.finished.get(position);
                 if !self.finished.is_stale(record, self.now_ns) {
                     return match record.end {
-                        End::Over => {
-                            self.counters.late += 1;
-                            self.counters.late_bytes += fragment.payload.len() as u64;
-                            Ok(Outcome::Late)
-                        }
+                        End::Over => Ok(self.late(&fragment)),
                         End::Refused => Err(self.reject(&fragment, Rejection::Budget)),
                     };
                 }
@@ -232,7 +295,7 @@ impl Assembler {
             payload,
             start: headers.len,
             lane,
-            lb: headers.lb.map(|lb| LbFacts { tick: lb.tick(), entropy: lb.entropy() }),
+            lb: headers.lb.map(|lb| (lb.tick(), lb.entropy())),
         };
         if u64::from(fragment.offset) + fragment.payload.len() as u64 > u64::from(fragment.length) {
             return Err(self.reject(&fragment, Rejection::OutOfRange));
@@ -243,7 +306,7 @@ impl Assembler {
     #[inline]
     fn look_up(&self, hash: u32, key: Key) -> Option<Place> {
         self.table.find(hash, |place| match place {
-            Place::InProgress(slot) => self.events.get(slot).is_some_and(|event| event.key == key),
+            Place::InProgress(slot) => self.events.get(slot).is_some_and(|event| event.is(key)),
             Place::Finished(position) => self.finished.get(position).is(key),
         })
     }
@@ -256,13 +319,17 @@ impl Assembler {
         fragment: &Fragment<'_>,
         sink: &mut impl Sink,
     ) -> Result<Outcome, Rejection> {
-        let length = self.events.get(slot).map_or(0, |event| event.placement.length());
-        if length != fragment.length {
+        let Some(event) = self.events.get(slot) else { return Ok(Outcome::Ignored) };
+        if event.placement.length() != fragment.length {
             return Err(self.reject(fragment, Rejection::LengthMismatch));
         }
         if fragment.payload.is_empty() {
             self.counters.header_only += 1;
             return Ok(Outcome::Ignored);
+        }
+        if self.quantum(event.progress_ns) != self.quantum(self.now_ns) && self.outlived(slot, sink)
+        {
+            return Ok(self.late(fragment));
         }
         self.place(slot, fragment, sink)
     }
@@ -280,54 +347,69 @@ impl Assembler {
             self.counters.header_only += 1;
             return Ok(Outcome::Ignored);
         }
-        let whole = size == fragment.length as usize;
-        if fragment.length == 0 {
-            self.opened += 1;
-            self.counters.empty_events += 1;
-            self.deliver_whole(hash, fragment, Storage::Empty, sink);
+        self.opened += 1;
+        let facts = Facts {
+            event_number: fragment.key.event_number,
+            data_id: fragment.key.data_id,
+            lane: fragment.lane,
+            worker: self.config.worker,
+            fragments: 1,
+            lb: fragment.lb,
+        };
+        if size == fragment.length as usize {
+            let Some(filled) = self.fill(fragment, &facts, lender, sink) else {
+                self.refuse(hash, fragment, sink);
+                return Err(self.reject(fragment, Rejection::Budget));
+            };
+            if size == 0 {
+                self.counters.empty_events += 1;
+            } else {
+                self.counters.fragments += 1;
+                self.counters.bytes += size as u64;
+            }
+            self.remember(fragment.key, hash, End::Over, None);
+            self.deliver(Event::new(filled), size as u64, sink);
             return Ok(Outcome::Completed);
         }
-        if whole
-            && fragment.length <= self.pool.max_event()
-            && let Some(loan) = lender.lend(fragment.start..fragment.start + size)
-        {
-            self.opened += 1;
-            self.counters.fragments += 1;
-            self.counters.bytes += size as u64;
-            self.deliver_whole(hash, fragment, Storage::Lent(loan), sink);
-            return Ok(Outcome::Completed);
-        }
-        let Some(buffer) = self.make_room(fragment.length, whole, sink) else {
-            self.opened += 1;
+        let Some(buffer) = self.make_room(fragment.length, false, sink) else {
             self.refuse(hash, fragment, sink);
             return Err(self.reject(fragment, Rejection::Budget));
         };
-        self.opened += 1;
-        if whole {
-            self.counters.fragments += 1;
-            self.counters.bytes += size as u64;
-            let filled = Filled::whole(buffer, &fragment.payload);
-            self.deliver_whole(hash, fragment, Storage::Pooled(filled), sink);
-            return Ok(Outcome::Completed);
-        }
-        let placement = Placement::new(buffer, fragment.length);
+        let placement = Placement::new(buffer, &facts, fragment.length);
         self.reserved += placement.reserved();
         let slot = self.events.insert(InProgress {
-            key: fragment.key,
+            event_number: fragment.key.event_number,
+            data_id: fragment.key.data_id,
             hash,
-            lane: fragment.lane,
-            lb: fragment.lb,
             fragments: 0,
             received: 0,
-            first_ns: self.now_ns,
             progress_ns: self.now_ns,
             placement,
         });
         self.table.insert(hash, Place::InProgress(slot));
-        self.by_creation.push_back(slot);
-        self.by_progress.push_back(slot);
+        self.by_progress.push_back(slot, self.now_ns);
         self.latest = slot;
         self.place(slot, fragment, sink)
+    }
+
+    /// An event that came in one datagram: where it is, or copied.
+    #[inline]
+    fn fill(
+        &mut self,
+        fragment: &Fragment<'_>,
+        facts: &Facts,
+        lender: &mut impl Lender,
+        sink: &mut impl Sink,
+    ) -> Option<Filled> {
+        let end = fragment.start + fragment.payload.len();
+        if fragment.length <= self.heap.pool().max_event()
+            && let Some(loan) = lender.lend(fragment.start..end)
+        {
+            // A buffer all the same: the smallest, for what is known of it.
+            return Some(Filled::lent(self.make_room(0, true, sink)?, facts, loan));
+        }
+        let buffer = self.make_room(fragment.length, true, sink)?;
+        Some(Filled::whole(buffer, facts, &fragment.payload))
     }
 
     /// Places the bytes that are new.
@@ -338,39 +420,68 @@ impl Assembler {
         fragment: &Fragment<'_>,
         sink: &mut impl Sink,
     ) -> Result<Outcome, Rejection> {
-        let new = loop {
+        loop {
             let Some(event) = self.events.get_mut(slot) else { return Ok(Outcome::Ignored) };
-            match event.placement.place(fragment.offset, &fragment.payload, &self.pool) {
-                Ok(new) => break new,
-                Err(Refusal::TooScattered) => {
-                    return Err(self.reject(fragment, Rejection::TooScattered));
-                }
-                Err(Refusal::NoMemory) => {
-                    if !self.evict_another(slot, sink) {
-                        self.lose(slot, LossCause::Budget, sink);
-                        return Err(self.reject(fragment, Rejection::Budget));
-                    }
-                }
+            let payload = &fragment.payload;
+            let new = match event.placement.place(fragment.offset, payload, &mut self.heap) {
+                Ok(new) => new,
+                Err(refusal) => match self.no_room(slot, refusal, fragment, sink) {
+                    Some(rejection) => return Err(rejection),
+                    None => continue,
+                },
+            };
+            self.counters.duplicate_bytes += payload.len() as u64 - u64::from(new);
+            if new == 0 {
+                self.counters.duplicates += 1;
+                return Ok(Outcome::Duplicate);
             }
-        };
-        self.counters.duplicate_bytes += fragment.payload.len() as u64 - u64::from(new);
-        if new == 0 {
-            self.counters.duplicates += 1;
-            return Ok(Outcome::Duplicate);
+            self.counters.fragments += 1;
+            self.counters.bytes += u64::from(new);
+            self.bytes_in_progress += u64::from(new);
+            event.fragments += 1;
+            event.received += new;
+            if event.placement.is_complete() {
+                self.complete(slot, sink);
+                return Ok(Outcome::Completed);
+            }
+            let before = std::mem::replace(&mut event.progress_ns, self.now_ns);
+            if self.quantum(before) != self.quantum(self.now_ns) {
+                self.by_progress.move_to_back(slot);
+            }
+            return Ok(Outcome::Placed);
         }
-        self.counters.fragments += 1;
-        self.counters.bytes += u64::from(new);
-        self.bytes_in_progress += u64::from(new);
-        let Some(event) = self.events.get_mut(slot) else { return Ok(Outcome::Ignored) };
-        event.fragments += 1;
-        event.received += new;
-        if event.placement.is_complete() {
-            self.complete(slot, sink);
-            return Ok(Outcome::Completed);
+    }
+
+    /// Coverage found no room: evicts another event to try again, or says why
+    /// not.
+    #[cold]
+    fn no_room(
+        &mut self,
+        slot: u32,
+        refusal: Refusal,
+        fragment: &Fragment<'_>,
+        sink: &mut impl Sink,
+    ) -> Option<Rejection> {
+        if refusal == Refusal::TooScattered {
+            return Some(self.reject(fragment, Rejection::TooScattered));
         }
-        event.progress_ns = self.now_ns;
-        self.by_progress.move_to_back(slot);
-        Ok(Outcome::Placed)
+        if self.evict_another(slot, sink) {
+            return None;
+        }
+        self.lose(slot, LossCause::Budget, sink);
+        Some(self.reject(fragment, Rejection::Budget))
+    }
+
+    fn late(&mut self, fragment: &Fragment<'_>) -> Outcome {
+        self.counters.late += 1;
+        self.counters.late_bytes += fragment.payload.len() as u64;
+        Outcome::Late
+    }
+
+    /// The quantum of time that `ns` is in.
+    #[inline]
+    fn quantum(&self, ns: u64) -> u64 {
+        ns >> self.quantum_shift
     }
 
     #[cold]

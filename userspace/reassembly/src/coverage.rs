@@ -15,9 +15,9 @@
 //!
 //! Bitmaps and lists are pool memory, and count in its budget.
 
-use std::{ops::Range, sync::Arc};
+use std::ops::Range;
 
-use crate::{buffer::Words, pool::Pool};
+use crate::{block::Words, heap::Heap};
 
 /// Separate runs of bytes that an odd layout may have at a time.
 pub(crate) const MAX_RUNS: usize = 256;
@@ -63,7 +63,7 @@ enum Shape {
     },
     /// `runs` words of `start << 32 | end`, ascending, never touching.
     Scattered {
-        runs: usize,
+        runs: u32,
         words: Words,
     },
 }
@@ -98,7 +98,7 @@ impl Coverage {
     pub(crate) fn insert(
         &mut self,
         range: Range<u32>,
-        pool: &Arc<Pool>,
+        heap: &mut Heap,
         mut gap: impl FnMut(Range<u32>),
     ) -> Result<u32, Refusal> {
         debug_assert!(range.start < range.end && range.end <= self.length);
@@ -109,7 +109,7 @@ impl Coverage {
             if let Some(new) = extend(run, &range, &mut gap) {
                 return Ok(new);
             }
-            self.leave_run(&range, pool)?;
+            self.leave_run(&range, heap)?;
         }
         match &mut self.shape {
             Shape::Run(_) => unreachable!("left above"),
@@ -129,14 +129,14 @@ impl Coverage {
         if self.covers_on_grid(&range) {
             return Ok(0);
         }
-        self.scatter(pool)?;
+        self.scatter(heap)?;
         self.insert_scattered(range, &mut gap)
     }
 
     /// From one run to a bitmap if `next` and the run lie on a grid, to a
     /// list of runs otherwise.
     #[cold]
-    fn leave_run(&mut self, next: &Range<u32>, pool: &Arc<Pool>) -> Result<(), Refusal> {
+    fn leave_run(&mut self, next: &Range<u32>, heap: &mut Heap) -> Result<(), Refusal> {
         let Shape::Run(run) = &self.shape else { return Ok(()) };
         let (run, stride, length) = (run.clone(), self.stride, self.length);
         // A gap lies between the run and `next`, so one of them is not the
@@ -154,12 +154,12 @@ impl Coverage {
                 Shape::Bits { missing, bits }
             } else {
                 let len = fragments.div_ceil(u64::BITS) as usize;
-                let mut words = Words::zeroed(pool, len).ok_or(Refusal::NoMemory)?;
+                let mut words = Words::zeroed(heap, len).ok_or(Refusal::NoMemory)?;
                 set_bits(&mut words, covered);
                 Shape::Paged { missing, words }
             };
         } else {
-            let mut words = Words::zeroed(pool, MAX_RUNS).ok_or(Refusal::NoMemory)?;
+            let mut words = Words::zeroed(heap, MAX_RUNS).ok_or(Refusal::NoMemory)?;
             words[0] = pack(&run);
             self.shape = Shape::Scattered { runs: 1, words };
         }
@@ -168,14 +168,14 @@ impl Coverage {
 
     /// From a bitmap to a list of runs with room for one more.
     #[cold]
-    fn scatter(&mut self, pool: &Arc<Pool>) -> Result<(), Refusal> {
+    fn scatter(&mut self, heap: &mut Heap) -> Result<(), Refusal> {
         if self.runs().nth(MAX_RUNS - 1).is_some() {
             return Err(Refusal::TooScattered);
         }
-        let mut words = Words::zeroed(pool, MAX_RUNS).ok_or(Refusal::NoMemory)?;
+        let mut words = Words::zeroed(heap, MAX_RUNS).ok_or(Refusal::NoMemory)?;
         let mut runs = 0;
-        for run in self.runs() {
-            words[runs] = pack(&run);
+        for (word, run) in words.iter_mut().zip(self.runs()) {
+            *word = pack(&run);
             runs += 1;
         }
         self.shape = Shape::Scattered { runs, words };
@@ -188,16 +188,16 @@ impl Coverage {
         gap: &mut impl FnMut(Range<u32>),
     ) -> Result<u32, Refusal> {
         let Shape::Scattered { runs, words } = &mut self.shape else { return Ok(0) };
-        let list = &words[..*runs];
+        let list = &words[..*runs as usize];
         // The runs that `range` overlaps or touches.
         let first = list.partition_point(|run| unpack(*run).end < range.start);
         let touched = list[first..].partition_point(|run| unpack(*run).start <= range.end);
         if touched == 0 {
-            if *runs == MAX_RUNS {
+            if *runs == MAX_RUNS as u32 {
                 return Err(Refusal::TooScattered);
             }
             gap(range.clone());
-            words.copy_within(first..*runs, first + 1);
+            words.copy_within(first..*runs as usize, first + 1);
             words[first] = pack(&range);
             *runs += 1;
             return Ok(range.end - range.start);
@@ -216,8 +216,8 @@ impl Coverage {
         }
         let merged = unpack(list[first]).start.min(range.start)..at.max(range.end);
         words[first] = pack(&merged);
-        words.copy_within(first + touched..*runs, first + 1);
-        *runs -= touched - 1;
+        words.copy_within(first + touched..*runs as usize, first + 1);
+        *runs -= touched as u32 - 1;
         if *runs == 1 {
             self.shape = Shape::Run(merged);
         }
@@ -259,11 +259,12 @@ impl Coverage {
                 covered
             }
             Shape::Scattered { runs, words } => {
-                assert!(*runs > 1 && words[*runs - 1] as u32 <= self.length);
-                for pair in words[..*runs].windows(2) {
+                let runs = *runs as usize;
+                assert!(runs > 1 && words[runs - 1] as u32 <= self.length);
+                for pair in words[..runs].windows(2) {
                     assert!(unpack(pair[0]).end < unpack(pair[1]).start, "runs touch");
                 }
-                words[..*runs].iter().map(|run| len(unpack(*run))).sum()
+                words[..runs].iter().map(|run| len(unpack(*run))).sum()
             }
         }
     }

@@ -2,18 +2,7 @@
 
 use std::{fmt, ops::Deref};
 
-use crate::{lend::Loan, placement::Filled};
-
-/// Where an event's bytes are.
-#[derive(Debug)]
-pub(crate) enum Storage {
-    /// There are none.
-    Empty,
-    /// In a buffer of the pool.
-    Pooled(Filled),
-    /// Where the packet is.
-    Lent(Loan),
-}
+use crate::placement::Filled;
 
 /// What is known of an event besides its bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,39 +12,33 @@ pub(crate) struct Facts {
     pub(crate) lane: u16,
     pub(crate) worker: u16,
     pub(crate) fragments: u32,
-    /// Of the first fragment's LB header.
-    pub(crate) lb: Option<LbFacts>,
-}
-
-/// What the LB header says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct LbFacts {
-    pub(crate) tick: u64,
-    pub(crate) entropy: u16,
+    /// Tick and entropy of the first fragment's LB header.
+    pub(crate) lb: Option<(u64, u16)>,
 }
 
 /// A whole event, every byte of it as it was sent.
 ///
 /// Derefs to its bytes. Dropping it, on any thread, gives its memory back to
-/// the pool for the next event.
-pub struct Event {
-    storage: Storage,
-    facts: Facts,
-}
+/// the pool for the next event. It is one pointer: cheap to move and to queue.
+#[repr(transparent)]
+pub struct Event(Filled);
+
+const _: () = assert!(size_of::<Option<Event>>() == size_of::<usize>());
 
 impl Event {
-    pub(crate) fn new(storage: Storage, facts: Facts) -> Self {
-        Self { storage, facts }
+    #[inline]
+    pub(crate) fn new(filled: Filled) -> Self {
+        Self(filled)
     }
 
     /// The event's number, from the RE header.
     pub fn event_number(&self) -> u64 {
-        self.facts.event_number
+        self.facts().event_number
     }
 
     /// The source within the event, from the RE header.
     pub fn data_id(&self) -> u16 {
-        self.facts.data_id
+        self.facts().data_id
     }
 
     /// Bytes of the event.
@@ -71,38 +54,40 @@ impl Event {
     /// Fragments it was put together from, without duplicates. An empty event
     /// comes in one.
     pub fn fragments(&self) -> u32 {
-        self.facts.fragments
+        self.facts().fragments
     }
 
     /// The lane of its first fragment.
     pub fn lane(&self) -> u16 {
-        self.facts.lane
+        self.facts().lane
     }
 
     /// The worker that put it together.
     pub fn worker(&self) -> u16 {
-        self.facts.worker
+        self.facts().worker
     }
 
     /// The load balancer's event number, where the first fragment to arrive
     /// had an LB header.
     pub fn tick(&self) -> Option<u64> {
-        self.facts.lb.map(|lb| lb.tick)
+        self.facts().lb.map(|(tick, _)| tick)
     }
 
     /// The LB header's entropy, where the first fragment to arrive had one.
     pub fn entropy(&self) -> Option<u16> {
-        self.facts.lb.map(|lb| lb.entropy)
+        self.facts().lb.map(|(_, entropy)| entropy)
     }
 
     /// The event's bytes. They start on a cache line, large ones on a huge
-    /// page; those of an empty event anywhere.
+    /// page; those that are still where the packet came in, anywhere.
+    #[inline]
     pub fn as_slice(&self) -> &[u8] {
-        match &self.storage {
-            Storage::Empty => &[],
-            Storage::Pooled(filled) => filled.as_slice(),
-            Storage::Lent(loan) => loan.as_slice(),
-        }
+        self.0.as_slice()
+    }
+
+    #[inline]
+    fn facts(&self) -> Facts {
+        self.0.facts()
     }
 }
 
@@ -129,7 +114,7 @@ impl fmt::Debug for Event {
             .field("fragments", &self.fragments())
             .field("lane", &self.lane())
             .field("worker", &self.worker())
-            .field("lb", &self.facts.lb)
+            .field("lb", &self.facts().lb)
             .finish_non_exhaustive()
     }
 }

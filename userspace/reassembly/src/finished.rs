@@ -6,6 +6,9 @@
 
 use crate::slab::Key;
 
+/// How far [`Finished::soon`] looks ahead.
+const SOON: usize = 8;
+
 /// What became of an event, as far as its stragglers are concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
@@ -81,6 +84,16 @@ impl Finished {
         }
     }
 
+    /// The hash of a record that will be the oldest soon.
+    #[inline]
+    pub(crate) fn soon(&self) -> Option<u32> {
+        let mut position = self.oldest + SOON;
+        if position >= self.most {
+            position -= self.most;
+        }
+        self.ring.get(position).map(|record| record.hash)
+    }
+
     /// Takes out the oldest record if there is no room for another, or it is
     /// stale. If the table leads to it, `Some` of its hash and position: to
     /// be removed there.
@@ -91,7 +104,10 @@ impl Finished {
             if self.len < self.most && !self.is_stale(&record, now_ns) {
                 return None;
             }
-            self.oldest = (self.oldest + 1) % self.most;
+            self.oldest += 1;
+            if self.oldest == self.most {
+                self.oldest = 0;
+            }
             self.len -= 1;
             if record.known {
                 self.known -= 1;

@@ -46,20 +46,30 @@
 
 pub mod assembler;
 #[allow(unsafe_code, reason = "allocates, and writes to memory that is not initialised yet")]
-mod buffer;
+mod block;
 pub mod config;
 pub mod counters;
 mod coverage;
 pub mod event;
 mod finished;
+mod foresight;
+mod heap;
+#[allow(unsafe_code, reason = "takes ownership of blocks that were given up")]
+mod home;
 #[allow(unsafe_code, reason = "reads memory that a backend has lent")]
 pub mod lend;
 mod order;
 #[allow(unsafe_code, reason = "reads memory that coverage says is initialised")]
 mod placement;
 pub mod pool;
+#[allow(unsafe_code, reason = "the processor's hints")]
+mod prefetch;
+#[allow(unsafe_code, reason = "an intrusive stack")]
+mod returns;
 mod size_class;
 mod slab;
+#[allow(unsafe_code, reason = "cells that loom can watch")]
+mod sync;
 mod table;
 
 pub use assembler::{Assembler, Outcome, Rejection};

@@ -1,8 +1,9 @@
-//! An order over the slots of the slab: a doubly linked list of indices.
+//! The events in progress by their last progress: a doubly linked list of the
+//! slab's indices.
 //!
-//! The assembler keeps two: by creation, and by last progress. Time never
-//! runs backwards, so adding at the back keeps both sorted, and what expires
-//! is at the front.
+//! Time never runs backwards, so moving to the back keeps it sorted, and what
+//! expires is at the front. An event moves once per quantum of time, not with
+//! each fragment: see [`crate::assembler`].
 
 const NONE: u32 = u32::MAX;
 
@@ -10,6 +11,8 @@ const NONE: u32 = u32::MAX;
 struct Link {
     before: u32,
     after: u32,
+    /// When the slot was taken.
+    since_ns: u64,
 }
 
 #[derive(Debug)]
@@ -32,15 +35,16 @@ impl Order {
         (self.front != NONE).then_some(self.front)
     }
 
-    /// Adds a slot that is not in the order.
+    /// Adds a slot that is not in the order, and was taken at `since_ns`.
     #[inline]
-    pub(crate) fn push_back(&mut self, slot: u32) {
+    pub(crate) fn push_back(&mut self, slot: u32, since_ns: u64) {
         let at = slot as usize;
+        let link = Link { before: self.back, after: NONE, since_ns };
         if self.links.len() <= at {
             // Within the capacity.
-            self.links.resize(at + 1, Link { before: NONE, after: NONE });
+            self.links.resize(at + 1, link);
         }
-        self.links[at] = Link { before: self.back, after: NONE };
+        self.links[at] = link;
         match self.back {
             NONE => self.front = slot,
             back => self.links[back as usize].after = slot,
@@ -51,7 +55,7 @@ impl Order {
     /// Removes a slot that is in the order.
     #[inline]
     pub(crate) fn remove(&mut self, slot: u32) {
-        let Link { before, after } = self.links[slot as usize];
+        let Link { before, after, .. } = self.links[slot as usize];
         match before {
             NONE => self.front = after,
             before => self.links[before as usize].after = after,
@@ -67,8 +71,14 @@ impl Order {
     pub(crate) fn move_to_back(&mut self, slot: u32) {
         if self.back != slot {
             self.remove(slot);
-            self.push_back(slot);
+            self.push_back(slot, self.since_ns(slot));
         }
+    }
+
+    /// When a slot that is in the order was taken.
+    #[inline]
+    pub(crate) fn since_ns(&self, slot: u32) -> u64 {
+        self.links[slot as usize].since_ns
     }
 
     /// All slots, first to last.
@@ -91,10 +101,11 @@ mod tests {
         let mut order = Order::new(4);
         assert_eq!(order.front(), None);
         for slot in [2, 0, 3, 1] {
-            order.push_back(slot);
+            order.push_back(slot, u64::from(slot));
         }
         order.move_to_back(0);
         order.move_to_back(0);
+        assert_eq!(order.since_ns(0), 0);
         assert_eq!(order.iter().collect::<Vec<_>>(), [2, 3, 1, 0]);
         order.remove(2);
         order.remove(0);
@@ -102,7 +113,8 @@ mod tests {
         order.remove(1);
         order.remove(3);
         assert_eq!(order.front(), None);
-        order.push_back(1);
+        order.push_back(1, 7);
+        assert_eq!(order.since_ns(1), 7);
         assert_eq!(order.iter().collect::<Vec<_>>(), [1]);
     }
 }

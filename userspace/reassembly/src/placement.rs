@@ -1,37 +1,53 @@
 //! A buffer being filled, and one that is full.
 
-use std::{ops::Range, sync::Arc};
+use std::ops::Range;
 
 use xdpsar_wire::Pieces;
 
 use crate::{
-    buffer::Buffer,
+    block::Buffer,
     coverage::{Coverage, Refusal},
-    pool::Pool,
+    event::Facts,
+    heap::Heap,
+    lend::Loan,
 };
 
-/// A buffer of which each of the first `len` bytes has been written.
+/// A buffer with an event, each byte of which has been written.
 #[derive(Debug)]
-pub(crate) struct Filled {
-    buffer: Buffer,
-    len: usize,
-}
+pub(crate) struct Filled(Buffer);
 
 impl Filled {
     /// Fills `buffer` with an event that came in one datagram.
     #[inline]
-    pub(crate) fn whole(mut buffer: Buffer, payload: &Pieces<'_>) -> Self {
+    pub(crate) fn whole(mut buffer: Buffer, facts: &Facts, payload: &Pieces<'_>) -> Self {
+        buffer.label(facts, payload.len() as u32);
         write(&mut buffer, 0, payload, 0..payload.len());
-        Self { buffer, len: payload.len() }
+        Self(buffer)
     }
 
+    /// Lets `buffer` keep the memory of a datagram that was a whole event.
+    #[inline]
+    pub(crate) fn lent(mut buffer: Buffer, facts: &Facts, loan: Loan) -> Self {
+        buffer.label(facts, loan.as_slice().len() as u32);
+        buffer.keep(loan);
+        Self(buffer)
+    }
+
+    /// The event's bytes.
     #[inline]
     pub(crate) fn as_slice(&self) -> &[u8] {
-        // SAFETY: a `Filled` is made in two places. `whole` has just written
-        // the bytes. `Placement::complete` asks the coverage, which reports
-        // every byte to be written (`place` writes what it reports) before
-        // it counts the byte as covered.
-        unsafe { self.buffer.written(self.len) }
+        // SAFETY: a `Filled` is made in three places. `whole` has just written
+        // as many bytes as it noted; `lent` has noted as many as are on loan.
+        // `Placement::complete` asks the coverage, which reports every byte to
+        // be written (`place` writes what it reports) before it counts the
+        // byte as covered.
+        unsafe { self.0.written() }
+    }
+
+    /// What is known of it.
+    #[inline]
+    pub(crate) fn facts(&self) -> Facts {
+        self.0.facts()
     }
 }
 
@@ -44,7 +60,9 @@ pub(crate) struct Placement {
 
 impl Placement {
     /// `buffer` for an event of `length` bytes, greater than 0.
-    pub(crate) fn new(buffer: Buffer, length: u32) -> Self {
+    #[inline]
+    pub(crate) fn new(mut buffer: Buffer, facts: &Facts, length: u32) -> Self {
+        buffer.label(facts, length);
         Self { buffer, coverage: Coverage::new(length) }
     }
 
@@ -54,10 +72,10 @@ impl Placement {
         self.coverage.length()
     }
 
-    /// Bytes of the buffer.
+    /// Bytes of memory that the buffer takes.
     #[inline]
     pub(crate) fn reserved(&self) -> u64 {
-        self.buffer.capacity() as u64
+        self.buffer.footprint()
     }
 
     /// Writes those bytes of `payload`, which belongs at `offset`, that have
@@ -71,11 +89,11 @@ impl Placement {
         &mut self,
         offset: u32,
         payload: &Pieces<'_>,
-        pool: &Arc<Pool>,
+        heap: &mut Heap,
     ) -> Result<u32, Refusal> {
         let Self { buffer, coverage } = self;
         let end = offset + payload.len() as u32;
-        coverage.insert(offset..end, pool, |gap| {
+        coverage.insert(offset..end, heap, |gap| {
             let in_payload = (gap.start - offset) as usize..(gap.end - offset) as usize;
             write(buffer, gap.start as usize, payload, in_payload);
         })
@@ -87,12 +105,20 @@ impl Placement {
         self.coverage.is_complete()
     }
 
-    /// The full buffer, or `None` (and the buffer back to the pool) when
-    /// bytes are missing.
+    /// The full buffer, or `None` (and the buffer goes home) when bytes are
+    /// missing.
     #[inline]
-    pub(crate) fn complete(self) -> Option<Filled> {
-        let len = self.length() as usize;
-        self.is_complete().then_some(Filled { buffer: self.buffer, len })
+    pub(crate) fn complete(mut self, fragments: u32) -> Option<Filled> {
+        self.is_complete().then(|| {
+            self.buffer.set_fragments(fragments);
+            Filled(self.buffer)
+        })
+    }
+
+    /// Asks for the memory that the byte at `offset` will go to.
+    #[inline]
+    pub(crate) fn prefetch(&self, offset: u32) {
+        self.buffer.prefetch(offset as usize);
     }
 
     /// Bytes covered, counted anew.
@@ -104,6 +130,10 @@ impl Placement {
 /// Writes `range` of the payload to `at` on.
 #[inline]
 fn write(buffer: &mut Buffer, at: usize, payload: &Pieces<'_>, range: Range<usize>) {
+    if let Some(bytes) = payload.first().get(range.clone()) {
+        // All of it in one place: the usual case.
+        return buffer.write(at, bytes);
+    }
     let mut start = 0;
     for piece in payload.iter() {
         let end = start + piece.len();

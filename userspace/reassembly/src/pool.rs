@@ -1,18 +1,26 @@
 //! Memory for events, shared by all workers, under one budget.
 //!
 //! ```text
-//!           ┌ class 0 ─ free list ┐
-//!  take ◀── ┤ class 1 ─ free list ├ ◀── put: on drop, from any thread
-//!           └ …                   ┘
-//!             held = lent + free ≤ budget
+//!  worker: Heap ── take ──▶ its own free lists            small blocks, no atomics
+//!            │                  ▲ come home (Home) ◀── drop, on any thread
+//!            │                  │ too many
+//!            │                  ▼
+//!            └─ none there ──▶ Pool: free lists per class ◀── drop of large blocks
+//!                               │ none there
+//!                               ▼
+//!                              allocator, if the budget allows
+//!
+//!            held = lent + free, here or in a heap ≤ budget
 //! ```
 //!
-//! Lock-free. A buffer is reserved in the budget before it is allocated, so
+//! Lock-free. A block is reserved in the budget before it is allocated, so
 //! `held` never exceeds it, whatever races. Once every class in use has its
-//! buffers, nothing is allocated any more.
+//! blocks, nothing is allocated any more. A worker that finds the budget
+//! exhausted frees what is idle in its heap and here, and asks the others to
+//! bring what is idle in theirs.
 
 use std::sync::{
-    Arc, OnceLock,
+    Arc, Mutex, OnceLock, PoisonError, Weak,
     atomic::{AtomicU64, Ordering},
 };
 
@@ -20,21 +28,20 @@ use crossbeam_queue::ArrayQueue;
 use crossbeam_utils::CachePadded;
 
 use crate::{
-    buffer::{Block, Buffer},
+    block::{Block, footprint},
     coverage::SCRATCH_BYTES,
+    home::Home,
     size_class::{LINE, class_of, size_of_class},
 };
 
-/// Free buffers that one class keeps at most; more go back to the allocator.
+/// Free blocks that one class keeps at most; more go back to the allocator.
 const MAX_FREE: u64 = 1 << 17;
-/// Classes above its own that may stand in for a class when the budget is
-/// exhausted: up to twice the size.
-const STAND_INS: usize = 4;
 
 /// What a [`Pool`] may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PoolConfig {
-    /// Bytes of everything the pool ever holds, lent or free.
+    /// Bytes of everything the pool ever holds, lent or free. A buffer takes
+    /// at most a quarter more than its event, and 64 bytes.
     pub budget: u64,
     /// Longest event accepted, in bytes.
     pub max_event: u32,
@@ -43,11 +50,11 @@ pub struct PoolConfig {
 #[derive(Debug)]
 struct Class {
     size: u64,
-    /// Made with the first buffer of the class: most classes are never used.
+    /// Made with the first block of the class: most classes are never used.
     free: OnceLock<ArrayQueue<Block>>,
 }
 
-/// Memory for events: free lists per size class under one budget.
+/// Memory for events, under one budget.
 #[derive(Debug)]
 pub struct Pool {
     config: PoolConfig,
@@ -55,6 +62,10 @@ pub struct Pool {
     /// Bytes of all blocks there are. On a line of its own: everybody reads
     /// the fields around it, few write here.
     held: CachePadded<AtomicU64>,
+    /// How often somebody found nothing.
+    calls: CachePadded<AtomicU64>,
+    /// All heaps, for statistics.
+    homes: Mutex<Vec<Weak<Home>>>,
 }
 
 impl Pool {
@@ -66,16 +77,24 @@ impl Pool {
             // long as the budget has a chance.
             .map(|class| Class { size: size_of_class(class).min(longest), free: OnceLock::new() })
             .collect();
-        Arc::new(Self { config, classes, held: CachePadded::new(AtomicU64::new(0)) })
+        Arc::new(Self {
+            config,
+            classes,
+            held: CachePadded::new(AtomicU64::new(0)),
+            calls: CachePadded::new(AtomicU64::new(0)),
+            homes: Mutex::new(Vec::new()),
+        })
     }
 
     /// Bytes lent out: events in progress, queued, and held by consumers, by
-    /// the size of their buffers. Exact while nobody takes or returns; close
-    /// otherwise.
+    /// the size of their buffers. A buffer counts until the worker that it
+    /// came from has noticed that it is back, with its next batch at the
+    /// latest.
     pub fn in_use(&self) -> u64 {
-        let free = |class: &Class| class.free.get().map_or(0, |free| free.len() as u64);
-        let free: u64 = self.classes.iter().map(|class| class.size * free(class)).sum();
-        self.held().saturating_sub(free)
+        let mut homes = self.homes();
+        homes.retain(|home| home.strong_count() > 0);
+        let in_heaps: u64 = homes.iter().filter_map(Weak::upgrade).map(|home| home.idle()).sum();
+        self.held().saturating_sub(self.free() + in_heaps)
     }
 
     /// Bytes held: lent, and in the free lists. Never more than the budget.
@@ -94,106 +113,109 @@ impl Pool {
         self.config.max_event
     }
 
+    /// A new heap's home.
+    pub(crate) fn new_home(self: &Arc<Self>) -> Arc<Home> {
+        let home = Home::new(Arc::clone(self));
+        self.homes().push(Arc::downgrade(&home));
+        home
+    }
+
+    fn homes(&self) -> std::sync::MutexGuard<'_, Vec<Weak<Home>>> {
+        // A list is never left half changed.
+        self.homes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Size of the blocks of a class, if there is one.
+    #[inline]
+    pub(crate) fn size(&self, class: usize) -> Option<u64> {
+        self.classes.get(class).map(|class| class.size)
+    }
+
+    /// Number of classes.
+    pub(crate) fn classes(&self) -> usize {
+        self.classes.len()
+    }
+
     /// Bytes of budget that an event of `length` bytes, not longer than
     /// accepted, takes.
     pub(crate) fn cost(&self, length: u64) -> u64 {
-        self.classes.get(class_of(length)).map_or(u64::MAX, |class| class.size)
+        self.size(class_of(length)).map_or(u64::MAX, footprint)
     }
 
-    /// A buffer of at least `bytes`, not initialised. `None` when the budget
-    /// is exhausted and no free buffer can be given up for it, or when no
-    /// class is that large.
+    /// Bytes that are free here.
+    pub(crate) fn free(&self) -> u64 {
+        let free = |class: &Class| class.free.get().map_or(0, |free| free.len() as u64);
+        self.classes.iter().map(|class| footprint(class.size) * free(class)).sum()
+    }
+
+    /// A free block of a class; it has no home.
     #[inline]
-    pub(crate) fn take(self: &Arc<Self>, bytes: u64) -> Option<Buffer> {
-        let class = class_of(bytes);
-        let of_class = self.classes.get(class).filter(|of_class| bytes <= of_class.size)?;
-        let recycled = of_class.free.get().and_then(ArrayQueue::pop);
-        let block = match recycled {
-            Some(block) => block,
-            None => self.take_new(class)?,
-        };
-        Some(Buffer::new(block, Arc::clone(self)))
+    pub(crate) fn pop(&self, class: usize) -> Option<Block> {
+        self.classes.get(class)?.free.get()?.pop()
     }
 
+    /// A new block of a class, for which room has been reserved. It has no
+    /// home. `None`, and no room reserved any more, when the allocator has
+    /// nothing.
     #[cold]
-    fn take_new(&self, class: usize) -> Option<Block> {
-        let size = self.classes[class].size;
-        if !self.reserve(size) {
-            let stand_ins = self.classes[class + 1..].iter().take(STAND_INS);
-            if let Some(block) = stand_ins.filter_map(|other| other.free.get()?.pop()).next() {
-                return Some(block);
-            }
-            if !self.reserve_by_trimming(class) {
-                return None;
-            }
-        }
-        // The free list first: a buffer that exists has somewhere to go.
-        self.classes[class].free.get_or_init(|| {
+    pub(crate) fn allocate(&self, class: usize) -> Option<Block> {
+        let Class { size, free } = self.classes.get(class)?;
+        // The free list first: a block that exists has somewhere to go.
+        free.get_or_init(|| {
             let most = (self.config.budget / size).clamp(1, MAX_FREE);
             ArrayQueue::new(most as usize)
         });
-        let block = Block::allocate(size, class as u8);
+        let block = Block::allocate(*size, class as u8);
         if block.is_none() {
-            self.release(size);
+            self.release(footprint(*size));
         }
         block
     }
 
-    /// Takes a block back.
-    #[inline]
+    /// Keeps a block that has no home.
     pub(crate) fn put(&self, block: Block) {
         let rejected = match self.classes.get(block.class()).and_then(|class| class.free.get()) {
             Some(free) => free.push(block).err(),
             None => Some(block),
         };
         if let Some(block) = rejected {
-            self.free(block);
+            self.discard(block);
         }
     }
 
+    /// Frees a block that has no home.
     #[cold]
-    fn free(&self, block: Block) {
-        let size = block.size() as u64;
+    pub(crate) fn discard(&self, block: Block) {
+        let footprint = footprint(block.size() as u64);
         drop(block);
         // After the memory is gone: `held` is never less than what there is.
-        self.release(size);
+        self.release(footprint);
     }
 
-    fn reserve(&self, size: u64) -> bool {
+    /// Reserves room in the budget.
+    pub(crate) fn reserve(&self, footprint: u64) -> bool {
         // Relaxed, here and below: the counter guards no other memory.
         self.held
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |held| {
-                held.checked_add(size).filter(|sum| *sum <= self.config.budget)
+                held.checked_add(footprint).filter(|sum| *sum <= self.config.budget)
             })
             .is_ok()
     }
 
-    fn release(&self, size: u64) {
-        self.held.fetch_sub(size, Ordering::Relaxed);
+    /// So much memory is gone.
+    pub(crate) fn release(&self, footprint: u64) {
+        self.held.fetch_sub(footprint, Ordering::Relaxed);
     }
 
-    /// Gives free buffers back to the allocator until one of `class` fits:
-    /// first larger ones, of which a single one will do, then smaller ones.
-    fn reserve_by_trimming(&self, class: usize) -> bool {
-        let size = self.classes[class].size;
-        if size > self.config.budget {
-            return false;
-        }
-        let larger = class..self.classes.len();
-        for other in larger.chain((0..class).rev()) {
-            let Some(free) = self.classes[other].free.get() else { continue };
-            while let Some(block) = free.pop() {
-                self.free(block);
-                if self.reserve(size) {
-                    return true;
-                }
-            }
-        }
-        // Others may have returned memory meanwhile.
-        self.reserve(size)
+    /// Asks all heaps for what is idle in them.
+    #[cold]
+    pub(crate) fn call(&self) -> u64 {
+        self.calls.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// How often that was.
+    #[inline]
+    pub(crate) fn calls(&self) -> u64 {
+        self.calls.load(Ordering::Relaxed)
     }
 }
-
-#[cfg(test)]
-#[allow(unsafe_code, reason = "reads back what it has just written")]
-mod tests;

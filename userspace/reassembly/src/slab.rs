@@ -1,9 +1,16 @@
 //! Events in progress, by index.
+//!
+//! ```text
+//! slot, one cache line:
+//!   0  key: event number (8), data id (2)     hash (4)
+//!  16  placement: buffer (8), length (4), fragment size (4), coverage (16)
+//!  48  fragments (4), bytes received (4), time of last progress (8)
+//! ```
+//!
+//! (Rust orders the fields; this is what there is.) A fragment touches this
+//! line and no other of its event's but where its bytes go.
 
-use crate::{
-    event::{Facts, LbFacts},
-    placement::Placement,
-};
+use crate::{placement::Placement, prefetch};
 
 /// What identifies an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,31 +21,31 @@ pub(crate) struct Key {
 
 /// An event in progress.
 #[derive(Debug)]
+#[repr(align(64))]
 pub(crate) struct InProgress {
-    pub(crate) key: Key,
+    pub(crate) event_number: u64,
+    pub(crate) data_id: u16,
     pub(crate) hash: u32,
-    pub(crate) lane: u16,
-    pub(crate) lb: Option<LbFacts>,
     /// Fragments placed.
     pub(crate) fragments: u32,
     /// Bytes placed.
     pub(crate) received: u32,
-    pub(crate) first_ns: u64,
     /// Of the last fragment that brought a new byte.
     pub(crate) progress_ns: u64,
     pub(crate) placement: Placement,
 }
 
+const _: () = assert!(size_of::<Option<InProgress>>() == 64);
+
 impl InProgress {
-    pub(crate) fn facts(&self, worker: u16) -> Facts {
-        Facts {
-            event_number: self.key.event_number,
-            data_id: self.key.data_id,
-            lane: self.lane,
-            worker,
-            fragments: self.fragments,
-            lb: self.lb,
-        }
+    #[inline]
+    pub(crate) fn key(&self) -> Key {
+        Key { event_number: self.event_number, data_id: self.data_id }
+    }
+
+    #[inline]
+    pub(crate) fn is(&self, key: Key) -> bool {
+        self.event_number == key.event_number && self.data_id == key.data_id
     }
 }
 
@@ -102,6 +109,12 @@ impl Slab {
             self.vacant.push(index);
         }
         event
+    }
+
+    /// Asks for a slot's cache line.
+    #[inline]
+    pub(crate) fn prefetch(&self, index: u32) {
+        prefetch::line(self.slots.as_ptr().wrapping_add(index as usize));
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &InProgress)> {

@@ -10,6 +10,8 @@
 //! were never touched cost no memory. Removal shifts back what was displaced;
 //! there are no tombstones.
 
+use crate::prefetch;
+
 /// A key's hash. Eight consecutive event numbers of a data id share a cache
 /// line of the table: they tend to be in progress together.
 #[inline]
@@ -107,6 +109,12 @@ impl Table {
             }
             at = self.after(at);
         }
+    }
+
+    /// Asks for the cache line that `hash` leads to.
+    #[inline]
+    pub(crate) fn prefetch(&self, hash: u32) {
+        prefetch::line(&raw const self.entries[self.home(hash)]);
     }
 
     /// Adds an entry; the key must not be there yet.

@@ -23,9 +23,9 @@ impl Assembler {
             self.events.len() + self.finished.known(),
             "the table leads to what there is"
         );
-        assert_eq!(self.by_creation.front().is_none(), self.events.len() == 0);
         assert_eq!(self.by_progress.front().is_none(), self.events.len() == 0);
-        assert!(self.pool.held() <= self.pool.budget(), "the budget is kept");
+        let pool = self.heap.pool();
+        assert!(pool.held() <= pool.budget(), "the budget is kept");
     }
 
     /// Checks everything, in time proportional to all there is: for tests.
@@ -36,27 +36,24 @@ impl Assembler {
         self.check_invariants();
         let (mut bytes, mut reserved) = (0, 0);
         for (slot, event) in self.events.iter() {
-            let key = event.key;
+            let key = event.key();
             let hash = table::hash(key.event_number, key.data_id, self.config.seed);
             assert_eq!(event.hash, hash);
             assert_eq!(self.look_up(hash, key), Some(Place::InProgress(slot)), "{key:?}");
             assert_eq!(event.placement.recount(), u64::from(event.received), "{key:?}");
             assert!(event.received > 0 && event.received < event.placement.length(), "{key:?}");
             assert!(event.fragments > 0 && event.fragments <= event.received, "{key:?}");
-            assert!(event.first_ns <= event.progress_ns && event.progress_ns <= self.now_ns);
+            assert!(self.by_progress.since_ns(slot) <= event.progress_ns);
+            assert!(event.progress_ns <= self.now_ns);
             bytes += u64::from(event.received);
             reserved += event.placement.reserved();
         }
         assert_eq!((bytes, reserved), (self.bytes_in_progress, self.reserved));
-        let time = |slot: &u32| self.events.get(*slot).map(|e| (e.first_ns, e.progress_ns));
-        let created: Vec<_> = self.by_creation.iter().map(|slot| time(&slot)).collect();
-        let progress: Vec<_> = self.by_progress.iter().map(|slot| time(&slot)).collect();
-        for order in [&created, &progress] {
-            assert_eq!(order.len(), self.events.len());
-            assert!(order.iter().all(Option::is_some), "a slot in an order is taken");
-        }
-        assert!(created.is_sorted_by_key(|time| time.map(|(first, _)| first)));
-        assert!(progress.is_sorted_by_key(|time| time.map(|(_, progress)| progress)));
+        let quantum = |slot| self.events.get(slot).map(|event| self.quantum(event.progress_ns));
+        let order: Vec<_> = self.by_progress.iter().map(quantum).collect();
+        assert_eq!(order.len(), self.events.len());
+        assert!(order.iter().all(Option::is_some), "a slot in the order is taken");
+        assert!(order.is_sorted());
         let mut known = 0;
         for (position, record) in self.finished.iter() {
             let place = Some(Place::Finished(position));

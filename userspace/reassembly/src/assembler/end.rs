@@ -2,17 +2,19 @@
 //! everything.
 
 use super::{
-    Arc, Assembler, BudgetPolicy, End, Event, Facts, Fragment, InProgress, Key, LossCause,
-    LostEvent, Place, Sink, Storage,
+    Assembler, BudgetPolicy, End, Event, Fragment, InProgress, Key, LossCause, LostEvent, Place,
+    Sink,
 };
-use crate::buffer::Buffer;
+use crate::block::Buffer;
 
 impl Assembler {
     /// Reports at most `at_most` events that have had no progress for the
-    /// timeout, or are older than the lifetime, as lost, and returns how many.
-    /// Costs nothing for the others: what expires is at the front of a list.
+    /// timeout as lost, and returns how many. Costs nothing for the others:
+    /// what expires is at the front of a list. To be called with every batch:
+    /// buffers that have come home are noticed here, too.
     pub fn expire(&mut self, now_ns: u64, at_most: usize, sink: &mut impl Sink) -> usize {
         self.now_ns = self.now_ns.max(now_ns);
+        self.heap.tend();
         let mut expired = 0;
         while expired < at_most
             && let Some((slot, cause)) = self.next_expired()
@@ -26,12 +28,13 @@ impl Assembler {
         expired
     }
 
-    /// Reports every event in progress as lost, the oldest first, at the
-    /// latest time seen. The assembler can be used on.
+    /// Reports every event in progress as lost, the one with the oldest
+    /// progress first, at the latest time seen. The assembler can be used on.
     pub fn finish(&mut self, sink: &mut impl Sink) {
-        while let Some(slot) = self.by_creation.front() {
+        while let Some(slot) = self.by_progress.front() {
             self.lose(slot, LossCause::Stopped, sink);
         }
+        self.heap.tend();
         if cfg!(debug_assertions) {
             self.check_invariants();
         }
@@ -43,46 +46,36 @@ impl Assembler {
         if self.now_ns - progress_ns >= self.config.timeout_ns {
             return Some((stalled, LossCause::Timeout));
         }
-        let oldest = self.by_creation.front()?;
-        let first_ns = self.events.get(oldest)?.first_ns;
-        (self.now_ns - first_ns >= self.config.max_lifetime_ns)
-            .then_some((oldest, LossCause::Lifetime))
+        self.is_too_old(stalled).then_some((stalled, LossCause::Lifetime))
+    }
+
+    fn is_too_old(&self, slot: u32) -> bool {
+        self.now_ns - self.by_progress.since_ns(slot) >= self.config.max_lifetime_ns
+    }
+
+    /// Whether the event in `slot` was too old to go on, and is now lost.
+    #[cold]
+    pub(super) fn outlived(&mut self, slot: u32, sink: &mut impl Sink) -> bool {
+        let outlived = self.is_too_old(slot);
+        if outlived {
+            self.lose(slot, LossCause::Lifetime, sink);
+        }
+        outlived
     }
 
     /// Hands over an event that is covered.
     #[inline]
     pub(super) fn complete(&mut self, slot: u32, sink: &mut impl Sink) {
         let Some(event) = self.remove(slot) else { return };
-        let facts = event.facts(self.config.worker);
-        let Some(filled) = event.placement.complete() else { return };
-        self.deliver(Event::new(Storage::Pooled(filled), facts), sink);
-    }
-
-    /// Hands over an event that came in one datagram.
-    #[inline]
-    pub(super) fn deliver_whole(
-        &mut self,
-        hash: u32,
-        fragment: &Fragment<'_>,
-        storage: Storage,
-        sink: &mut impl Sink,
-    ) {
-        self.remember(fragment.key, hash, End::Over, None);
-        let facts = Facts {
-            event_number: fragment.key.event_number,
-            data_id: fragment.key.data_id,
-            lane: fragment.lane,
-            worker: self.config.worker,
-            fragments: 1,
-            lb: fragment.lb,
-        };
-        self.deliver(Event::new(storage, facts), sink);
+        let length = u64::from(event.placement.length());
+        let Some(filled) = event.placement.complete(event.fragments) else { return };
+        self.deliver(Event::new(filled), length, sink);
     }
 
     #[inline]
-    fn deliver(&mut self, event: Event, sink: &mut impl Sink) {
+    pub(super) fn deliver(&mut self, event: Event, length: u64, sink: &mut impl Sink) {
         self.counters.events += 1;
-        self.counters.event_bytes += event.len() as u64;
+        self.counters.event_bytes += length;
         sink.event(event);
     }
 
@@ -92,8 +85,8 @@ impl Assembler {
         let end = if cause == LossCause::Budget { End::Refused } else { End::Over };
         let Some(event) = self.remove_as(slot, end) else { return };
         let lost = LostEvent {
-            event_number: event.key.event_number,
-            data_id: event.key.data_id,
+            event_number: event.event_number,
+            data_id: event.data_id,
             length: event.placement.length(),
             fragments: event.fragments,
             bytes: u64::from(event.received),
@@ -142,23 +135,25 @@ impl Assembler {
     #[inline]
     fn remove_as(&mut self, slot: u32, end: End) -> Option<InProgress> {
         let event = self.events.remove(slot)?;
-        self.by_creation.remove(slot);
         self.by_progress.remove(slot);
         self.bytes_in_progress -= u64::from(event.received);
         self.reserved -= event.placement.reserved();
-        self.remember(event.key, event.hash, end, Some(slot));
+        self.remember(event.key(), event.hash, end, Some(slot));
         Some(event)
     }
 
     /// Remembers a finished key. `slot` is where the table leads for it now.
     #[inline]
-    fn remember(&mut self, key: Key, hash: u32, end: End, slot: Option<u32>) {
+    pub(super) fn remember(&mut self, key: Key, hash: u32, end: End, slot: Option<u32>) {
         let in_table = slot.map(Place::InProgress);
         if self.finished.is_disabled() {
             if let Some(place) = in_table {
                 self.table.remove(hash, place);
             }
             return;
+        }
+        if let Some(hash) = self.finished.soon() {
+            self.table.prefetch(hash);
         }
         // One makes room for this key; the second lets a ring that was full
         // of stale keys shrink again, so that the table stays in the cache.
@@ -182,13 +177,13 @@ impl Assembler {
         whole: bool,
         sink: &mut impl Sink,
     ) -> Option<Buffer> {
-        if length > self.pool.max_event() {
+        if length > self.heap.pool().max_event() {
             return None;
         }
         if !whole && self.events.is_full() && !self.evict_oldest(sink) {
             return None;
         }
-        match self.pool.take(u64::from(length)) {
+        match self.heap.take(u64::from(length)) {
             Some(buffer) => Some(buffer),
             None => self.make_room_by_evicting(length, sink),
         }
@@ -200,12 +195,13 @@ impl Assembler {
             return None;
         }
         // Not one event is given up if all of them would not be enough.
-        let needed = self.pool.in_use().saturating_add(self.pool.cost(u64::from(length)));
-        if needed.saturating_sub(self.reserved) > self.pool.budget() {
+        let pool = self.heap.pool();
+        let needed = self.heap.in_use().saturating_add(pool.cost(u64::from(length)));
+        if needed.saturating_sub(self.reserved) > pool.budget() {
             return None;
         }
         while self.evict_oldest(sink) {
-            if let Some(buffer) = Arc::clone(&self.pool).take(u64::from(length)) {
+            if let Some(buffer) = self.heap.take(u64::from(length)) {
                 return Some(buffer);
             }
         }

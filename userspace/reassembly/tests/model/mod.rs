@@ -51,8 +51,7 @@ struct Partial {
     lb: Option<(u64, u16)>,
     first_ns: u64,
     progress_ns: u64,
-    /// Order of creation and of last progress.
-    created: u64,
+    /// The step at which it progressed last in a new quantum of time.
     progressed: u64,
 }
 
@@ -76,6 +75,9 @@ pub(crate) struct Model {
     finished: Vec<(Key, u64, bool)>,
     pub(crate) counters: Counters,
     steps: u64,
+    /// Nanoseconds of a quantum: the power of two that is at most an eighth
+    /// of the timeout.
+    quantum: u64,
 }
 
 impl Model {
@@ -87,6 +89,10 @@ impl Model {
             finished: Vec::new(),
             counters: Counters::default(),
             steps: 0,
+            quantum: (0..60)
+                .map(|shift| 1 << shift)
+                .rfind(|q| q * 8 <= config.timeout_ns)
+                .unwrap_or(1),
         }
     }
 
@@ -124,7 +130,8 @@ impl Model {
         if outcome != Outcome::Completed {
             assert!(events.is_empty());
         }
-        if outcome != Outcome::Rejected(Rejection::Budget) {
+        // Late: the event itself, just lost for its age.
+        if !matches!(outcome, Outcome::Rejected(Rejection::Budget) | Outcome::Late) {
             assert_eq!(lost, [], "{one:?}: {outcome:?}");
         }
     }
@@ -168,6 +175,7 @@ impl Model {
             |(key, at, _): &&(Key, u64, bool)| *key == one.key && now - at < self.config.timeout_ns;
         match self.finished.iter().rev().find(remembered) {
             Some((_, _, false)) => {
+                assert_eq!(lost, [], "lost before");
                 self.counters.late += 1;
                 self.counters.late_bytes += size;
                 return Outcome::Late;
@@ -177,6 +185,18 @@ impl Model {
                 return self.over_budget(size);
             }
             None => {}
+        }
+        if let Some(partial) = self.partial.get(&one.key)
+            && partial.bytes.len() == one.length as usize
+            && size > 0
+            && partial.progress_ns / self.quantum != now / self.quantum
+            && now - partial.first_ns >= self.config.max_lifetime_ns
+        {
+            let [report] = lost else { panic!("outlived, but {lost:?} lost") };
+            self.lose(one.key, LossCause::Lifetime, now, report);
+            self.counters.late += 1;
+            self.counters.late_bytes += size;
+            return Outcome::Late;
         }
         if let Some(partial) = self.partial.get(&one.key)
             && partial.bytes.len() != one.length as usize
@@ -205,11 +225,11 @@ impl Model {
         if self.partial.contains_key(&one.key) {
             // Its own buffer has gone back; a list of runs did not fit.
             let free = self.pool.budget() - self.pool.in_use();
-            assert!(free < u64::from(one.length) * 5 / 4 + 4096 + 2048, "{free} were free");
+            assert!(free < u64::from(one.length) * 5 / 4 + 4096 + 2048 + 128, "{free} were free");
             self.lose(one.key, LossCause::Budget, now, lost);
         } else {
             let full = self.partial.len() == self.config.max_in_progress as usize;
-            let needed = u64::from(one.length) * 5 / 4 + 256;
+            let needed = u64::from(one.length) * 5 / 4 + 256 + 64;
             let exhausted = self.pool.in_use() + needed > self.pool.budget();
             let too_long = one.length > self.pool.max_event();
             assert!(full || exhausted || too_long, "refused for no reason");
@@ -235,14 +255,13 @@ impl Model {
     }
 
     fn place(&mut self, one: &Traffic, now: u64, outcome: Outcome, events: &[Event]) -> Outcome {
-        let steps = self.steps;
+        let (steps, quantum) = (self.steps, self.quantum);
         let partial = self.partial.entry(one.key).or_insert_with(|| Partial {
             bytes: vec![None; one.length as usize],
             fragments: 0,
             lb: one.lb(),
             first_ns: now,
             progress_ns: now,
-            created: steps,
             progressed: steps,
         });
         if outcome == Outcome::Rejected(Rejection::TooScattered) {
@@ -269,8 +288,10 @@ impl Model {
         }
         self.counters.bytes += new;
         partial.fragments += 1;
+        if partial.progress_ns / quantum != now / quantum {
+            partial.progressed = steps;
+        }
         partial.progress_ns = now;
-        partial.progressed = steps;
         if partial.bytes.iter().any(Option::is_none) {
             return Outcome::Placed;
         }
@@ -291,16 +312,13 @@ impl Model {
     pub(crate) fn expire(&mut self, now: u64, at_most: usize, lost: &[LostEvent]) {
         for nth in 0..at_most {
             let stalled = self.partial.iter().min_by_key(|(_, p)| p.progressed);
-            let oldest = self.partial.iter().min_by_key(|(_, p)| p.created);
-            let due = match (stalled, oldest) {
-                (Some((key, p)), _) if now - p.progress_ns >= self.config.timeout_ns => {
-                    Some((*key, LossCause::Timeout))
+            let due = stalled.and_then(|(key, p)| {
+                if now - p.progress_ns >= self.config.timeout_ns {
+                    return Some((*key, LossCause::Timeout));
                 }
-                (_, Some((key, p))) if now - p.first_ns >= self.config.max_lifetime_ns => {
-                    Some((*key, LossCause::Lifetime))
-                }
-                _ => None,
-            };
+                let too_old = now - p.first_ns >= self.config.max_lifetime_ns;
+                too_old.then_some((*key, LossCause::Lifetime))
+            });
             let Some((key, cause)) = due else {
                 assert_eq!(lost.len(), nth, "more expired than was due");
                 return;

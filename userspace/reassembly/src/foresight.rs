@@ -1,0 +1,70 @@
+//! What will be needed soon: hints for the cache, nothing else.
+//!
+//! With many events in progress, a fragment's table entry, its event's slot and
+//! the place of its bytes are in memory, not in the cache, and each is known
+//! only from the one before. So a datagram that will be ingested soon takes
+//! three steps ahead of time, some datagrams apart, and each finds what the
+//! last one has asked for:
+//!
+//! ```text
+//! foresee: key → table entry       8 before: entry → slot       4 before: slot → place
+//! ```
+
+use crate::slab::Key;
+
+/// Datagrams that are foreseen at a time.
+pub(crate) const AHEAD: usize = 16;
+/// How long before its turn a datagram's slot is asked for …
+pub(crate) const SLOT_AT: usize = 8;
+/// … and the place of its bytes.
+pub(crate) const PLACE_AT: usize = 4;
+
+/// A datagram that will be ingested soon.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Hint {
+    pub(crate) hash: u32,
+    pub(crate) offset: u32,
+    /// Of its event, once known.
+    pub(crate) slot: Option<u32>,
+}
+
+/// The datagrams foreseen, in the order of their turns.
+#[derive(Debug)]
+pub(crate) struct Foresight {
+    hints: [Option<Hint>; AHEAD],
+    /// Datagrams foreseen, and those of them that have had their turn.
+    foreseen: usize,
+    ingested: usize,
+    /// The key foreseen last: fragments come in runs.
+    pub(crate) latest: Option<Key>,
+}
+
+impl Foresight {
+    pub(crate) fn new() -> Self {
+        Self { hints: [None; AHEAD], foreseen: 0, ingested: 0, latest: None }
+    }
+
+    /// The next datagram; `None` where there is nothing to ask for.
+    #[inline]
+    pub(crate) fn push(&mut self, hint: Option<Hint>) {
+        if self.foreseen - self.ingested < AHEAD {
+            self.hints[self.foreseen % AHEAD] = hint;
+            self.foreseen += 1;
+        }
+    }
+
+    /// A datagram has its turn. Whether any was foreseen.
+    #[inline]
+    pub(crate) fn turn(&mut self) -> bool {
+        let any = self.ingested < self.foreseen;
+        self.ingested += usize::from(any);
+        any
+    }
+
+    /// The datagram whose turn comes after so many others.
+    #[inline]
+    pub(crate) fn after(&mut self, others: usize) -> Option<&mut Hint> {
+        let at = self.ingested + others;
+        if at < self.foreseen { self.hints[at % AHEAD].as_mut() } else { None }
+    }
+}

@@ -1,0 +1,202 @@
+//! A worker's own memory: free blocks that it takes without asking anybody.
+
+use std::sync::Arc;
+
+use crate::{
+    block::{Block, Buffer, footprint},
+    home::{Home, KEPT_CLASSES},
+    pool::Pool,
+    size_class::class_of,
+};
+
+/// Bytes of free blocks that a heap keeps per class …
+const MAX_IDLE: u64 = 1 << 20;
+/// … or this many blocks, whichever is more.
+const MIN_IDLE_BLOCKS: u64 = 16;
+/// Classes above its own that may stand in for a class when the budget is
+/// exhausted: up to twice the size.
+const STAND_INS: usize = 4;
+
+/// Free blocks of one worker, over a shared [`Pool`].
+#[derive(Debug)]
+pub(crate) struct Heap {
+    pool: Arc<Pool>,
+    home: Arc<Home>,
+    /// Per class, the one used last on top: it is warm.
+    free: Box<[Vec<Block>]>,
+    /// Bytes of those.
+    idle: u64,
+    /// Calls of the pool that have been answered.
+    answered: u64,
+}
+
+impl Heap {
+    pub(crate) fn new(pool: Arc<Pool>) -> Self {
+        let home = pool.new_home();
+        let free = (0..pool.classes().min(KEPT_CLASSES)).map(|_| Vec::new()).collect();
+        Self { answered: pool.calls(), pool, home, free, idle: 0 }
+    }
+
+    #[inline]
+    pub(crate) fn pool(&self) -> &Arc<Pool> {
+        &self.pool
+    }
+
+    /// A buffer of at least `bytes`, not initialised. `None` when the budget
+    /// is exhausted and no free block can be given up for it, or when no
+    /// class is that large.
+    #[inline]
+    pub(crate) fn take(&mut self, bytes: u64) -> Option<Buffer> {
+        let class = class_of(bytes);
+        match self.pop(class) {
+            // The largest class may be smaller than its name.
+            Some(block) if bytes <= block.size() as u64 => Some(block.lend()),
+            Some(block) => {
+                self.push(block);
+                None
+            }
+            None => self.take_elsewhere(class, bytes),
+        }
+    }
+
+    /// Bytes lent, here and elsewhere, as far as known without asking.
+    pub(crate) fn in_use(&self) -> u64 {
+        self.pool.held().saturating_sub(self.pool.free() + self.idle)
+    }
+
+    /// To be called now and then: notices what has come home, and brings what
+    /// is idle when another worker needs it.
+    #[inline]
+    pub(crate) fn tend(&mut self) {
+        if !self.home.is_empty() {
+            self.collect();
+        }
+        if self.pool.calls() != self.answered {
+            self.answer();
+        }
+    }
+
+    #[inline]
+    fn pop(&mut self, class: usize) -> Option<Block> {
+        let block = self.free.get_mut(class)?.pop()?;
+        self.idle -= footprint(block.size() as u64);
+        self.home.set_idle(self.idle);
+        Some(block)
+    }
+
+    /// Keeps a block that has its home here.
+    #[inline]
+    fn push(&mut self, mut block: Block) {
+        let (class, size) = (block.class(), block.size() as u64);
+        if let Some(free) = self.free.get_mut(class) {
+            if free.capacity() == 0 {
+                free.reserve_exact((MAX_IDLE / size).max(MIN_IDLE_BLOCKS) as usize);
+            }
+            if free.len() < free.capacity() {
+                free.push(block);
+                self.idle += footprint(size);
+                self.home.set_idle(self.idle);
+                return;
+            }
+        }
+        block.set_home(None);
+        self.pool.put(block);
+    }
+
+    fn collect(&mut self) {
+        for block in self.home.collect() {
+            self.push(block);
+        }
+    }
+
+    fn take_elsewhere(&mut self, class: usize, bytes: u64) -> Option<Buffer> {
+        let size = self.pool.size(class).filter(|size| bytes <= *size)?;
+        if class < self.free.len() && !self.home.is_empty() {
+            self.collect();
+            if let Some(block) = self.pop(class) {
+                return Some(block.lend());
+            }
+        }
+        let mut block = match self.pool.pop(class) {
+            Some(block) => block,
+            None => self.make_room(class, size)?,
+        };
+        block.set_home(Some(Arc::clone(&self.home)));
+        Some(block.lend())
+    }
+
+    /// A block for which there is no free one: a new one, or a larger one.
+    #[cold]
+    fn make_room(&mut self, class: usize, size: u64) -> Option<Block> {
+        if self.pool.reserve(footprint(size)) {
+            return self.pool.allocate(class);
+        }
+        self.collect();
+        for other in class + 1..self.pool.classes().min(class + 1 + STAND_INS) {
+            if let Some(block) = self.pop_homeless(other) {
+                return Some(block);
+            }
+        }
+        if self.trim_for(class, size) {
+            return self.pool.allocate(class);
+        }
+        self.answered = self.pool.call();
+        None
+    }
+
+    /// A free block of a class, here or in the pool.
+    fn pop_homeless(&mut self, class: usize) -> Option<Block> {
+        match self.pop(class) {
+            Some(mut block) => {
+                block.set_home(None);
+                Some(block)
+            }
+            None => self.pool.pop(class),
+        }
+    }
+
+    /// Gives free blocks back to the allocator until one of `class` fits:
+    /// first larger ones, of which a single one will do, then smaller ones.
+    fn trim_for(&mut self, class: usize, size: u64) -> bool {
+        let needed = footprint(size);
+        if needed > self.pool.budget() {
+            return false;
+        }
+        let larger = class..self.pool.classes();
+        for other in larger.chain((0..class).rev()) {
+            while let Some(block) = self.pop_homeless(other) {
+                self.pool.discard(block);
+                if self.pool.reserve(needed) {
+                    return true;
+                }
+            }
+        }
+        // Others may have returned memory meanwhile.
+        self.pool.reserve(needed)
+    }
+
+    /// Another worker has found nothing: what is idle here is for all.
+    #[cold]
+    fn answer(&mut self) {
+        self.answered = self.pool.calls();
+        for class in 0..self.free.len() {
+            while let Some(mut block) = self.pop(class) {
+                block.set_home(None);
+                self.pool.put(block);
+            }
+        }
+    }
+}
+
+impl Drop for Heap {
+    fn drop(&mut self) {
+        // Blocks that are still out are freed where they are dropped.
+        self.home.close().for_each(drop);
+        self.free.iter_mut().for_each(Vec::clear);
+        self.home.set_idle(0);
+    }
+}
+
+#[cfg(test)]
+#[allow(unsafe_code, reason = "reads back what it has just written")]
+mod tests;

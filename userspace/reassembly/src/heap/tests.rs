@@ -1,0 +1,171 @@
+use super::Heap;
+use crate::{
+    block::{Buffer, footprint},
+    event::Facts,
+    pool::{Pool, PoolConfig},
+    size_class::HUGE,
+};
+
+fn heap(budget: u64, max_event: u32) -> Heap {
+    Heap::new(Pool::new(PoolConfig { budget, max_event }))
+}
+
+/// Lent, and held, as the pool knows.
+fn used(heap: &mut Heap) -> (u64, u64) {
+    heap.tend();
+    (heap.pool().in_use(), heap.pool().held())
+}
+
+const KIB: u64 = footprint(1024);
+
+fn bytes(buffer: &mut Buffer, len: u32) -> &[u8] {
+    let facts = Facts { event_number: 0, data_id: 0, lane: 0, worker: 0, fragments: 1, lb: None };
+    buffer.label(&facts, len);
+    // SAFETY: the callers have written so many bytes.
+    unsafe { buffer.written() }
+}
+
+#[test]
+fn a_returned_buffer_is_used_again() {
+    let mut heap = heap(1 << 20, 1 << 20);
+    let first = heap.take(1000).expect("fits");
+    assert_eq!(used(&mut heap), (KIB, KIB));
+    drop(first);
+    assert_eq!(used(&mut heap), (0, KIB));
+    let again = heap.take(900).expect("fits");
+    assert_eq!(used(&mut heap), (KIB, KIB));
+    assert!(again.capacity() >= 900);
+}
+
+#[test]
+fn the_budget_is_kept_to_the_byte() {
+    let mut heap = heap(4 * KIB, 1 << 20);
+    let all: Vec<_> = std::iter::from_fn(|| heap.take(1024)).collect();
+    assert_eq!((all.len(), heap.pool().held()), (4, 4 * KIB));
+    assert!(heap.take(1).is_none());
+    drop(all);
+    assert_eq!(used(&mut heap), (0, 4 * KIB));
+}
+
+#[test]
+fn free_buffers_of_other_classes_make_room() {
+    let mut heap = heap(64 * 1024, 1 << 20);
+    drop((0..15).map(|_| heap.take(4096).expect("fits")).collect::<Vec<_>>());
+    assert_eq!(used(&mut heap), (0, 15 * footprint(4096)));
+    // A large one takes the place of several small ones …
+    let large = heap.take(32 * 1024).expect("trims");
+    assert_eq!(used(&mut heap).0, footprint(32 * 1024));
+    drop(large);
+    // … and a small one that of a much larger one.
+    let small: Vec<_> = std::iter::from_fn(|| heap.take(256)).take(180).collect();
+    assert_eq!(small.len(), 180);
+    assert!(heap.pool().held() <= heap.pool().budget());
+}
+
+#[test]
+fn a_slightly_larger_buffer_stands_in() {
+    for size in [2048, 128 << 10] {
+        let mut heap = heap(footprint(size), 1 << 20);
+        drop(heap.take(size).expect("fits"));
+        let buffer = heap.take(size * 3 / 4).expect("stands in");
+        assert_eq!(buffer.capacity() as u64, size);
+        assert_eq!(used(&mut heap), (footprint(size), footprint(size)));
+        drop(buffer);
+        assert_eq!(used(&mut heap).0, 0);
+    }
+}
+
+#[test]
+fn an_event_as_long_as_the_budget_fits() {
+    let length = 900_000;
+    let budget = footprint(u64::from(length).next_multiple_of(64));
+    let mut heap = heap(budget, length);
+    let buffer = heap.take(u64::from(length)).expect("the last class is cut to fit");
+    assert!(buffer.capacity() >= length as usize);
+    drop(buffer);
+    assert!(heap.take(u64::from(length)).is_some());
+    assert!(heap.take(u64::from(length) + 64).is_none());
+}
+
+#[test]
+fn the_last_class_is_cut_also_where_a_heap_keeps_it() {
+    let mut heap = heap(1 << 20, 3000);
+    let longest = heap.take(3000).expect("fits");
+    assert_eq!(longest.capacity(), 3008);
+    drop(longest);
+    heap.tend();
+    assert!(heap.take(3009).is_none(), "of the same class, but longer");
+    assert_eq!(heap.take(3008).expect("fits").capacity(), 3008);
+}
+
+#[test]
+fn buffers_start_on_a_line_and_large_ones_on_a_huge_page() {
+    let mut heap = heap(64 << 20, 32 << 20);
+    for (size, align) in [(1, 64), (300, 64), (100_000, 64), (HUGE as u64, HUGE), (5 << 20, HUGE)] {
+        let mut buffer = heap.take(size).expect("fits");
+        buffer.write(0, &[7]);
+        assert_eq!(bytes(&mut buffer, 1).as_ptr().addr() % align, 0, "{size}");
+    }
+}
+
+#[test]
+#[should_panic(expected = "write beyond the buffer")]
+fn a_write_beyond_the_buffer_is_stopped() {
+    let mut buffer = heap(1 << 20, 1 << 20).take(256).expect("fits");
+    buffer.write(250, &[0; 7]);
+}
+
+#[test]
+fn a_buffer_outlives_heap_and_pool() {
+    for size in [100, 100_000] {
+        let mut heap = heap(1 << 20, 1 << 20);
+        let mut buffer = heap.take(size).expect("fits");
+        let pool = heap.pool().clone();
+        drop(heap);
+        assert!(pool.in_use() >= size);
+        drop(pool);
+        buffer.write(0, b"still there");
+        assert_eq!(bytes(&mut buffer, 11), b"still there");
+    }
+}
+
+#[test]
+fn a_heap_leaves_nothing_behind() {
+    let mut heap = heap(1 << 20, 1 << 20);
+    let (kept, lent) = (heap.take(5000), heap.take(5000));
+    drop(kept);
+    heap.tend();
+    let pool = heap.pool().clone();
+    drop(heap);
+    assert_eq!(pool.held(), footprint(5120), "what is lent");
+    drop(lent);
+    assert_eq!((pool.held(), pool.in_use()), (0, 0), "freed where it was dropped");
+}
+
+#[test]
+fn what_is_idle_in_one_heap_is_there_for_another() {
+    let pool = Pool::new(PoolConfig { budget: 8 * KIB, max_event: 4096 });
+    let (mut idle, mut needy) = (Heap::new(pool.clone()), Heap::new(pool.clone()));
+    drop((0..8).map(|_| idle.take(1024).expect("fits")).collect::<Vec<_>>());
+    idle.tend();
+    assert!(needy.take(1024).is_none(), "all of it is idle elsewhere");
+    assert_eq!(pool.in_use(), 0);
+    idle.tend();
+    let all: Vec<_> = std::iter::from_fn(|| needy.take(1024)).collect();
+    assert_eq!(all.len(), 8);
+    // They come home to who lent them.
+    drop(all);
+    assert_eq!(used(&mut needy), (0, 8 * KIB));
+    assert!(needy.take(1024).is_some());
+}
+
+#[test]
+fn a_heap_keeps_only_so_much() {
+    let pool = Pool::new(PoolConfig { budget: 64 << 20, max_event: 1 << 20 });
+    let (mut one, mut other) = (Heap::new(pool.clone()), Heap::new(pool.clone()));
+    drop((0..2000).map(|_| one.take(1024).expect("fits")).collect::<Vec<_>>());
+    one.tend();
+    let held = pool.held();
+    drop((0..900).map(|_| other.take(1024).expect("fits")).collect::<Vec<_>>());
+    assert_eq!(pool.held(), held, "taken over from the pool, not allocated");
+}
