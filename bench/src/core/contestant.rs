@@ -83,8 +83,9 @@ impl Sink for Discard {
     }
 }
 
-/// Our assembler, fed as a worker feeds it: batch by batch, the time told once
-/// a batch, a few events expired after it. As by default it remembers finished
+/// Our assembler, fed as a worker feeds it: batch by batch, each datagram
+/// foreseen some others ahead, the time told once a batch, a few events
+/// expired after it. As by default it remembers finished
 /// events for a timeout, so that stragglers are told from new events.
 struct Ours {
     assembler: Assembler,
@@ -116,7 +117,14 @@ impl Contestant for Ours {
         let Self { assembler, sink } = self;
         for first in (0..ring.slots()).step_by(BATCH) {
             let now_ns = stream.now_ns(first);
-            for slot in first..first + BATCH {
+            let end = first + BATCH;
+            for slot in first..first + Assembler::LOOKAHEAD {
+                assembler.foresee(ring.datagram(slot));
+            }
+            for slot in first..end {
+                if slot + Assembler::LOOKAHEAD < end {
+                    assembler.foresee(ring.datagram(slot + Assembler::LOOKAHEAD));
+                }
                 let datagram = Pieces::whole(ring.datagram(slot));
                 black_box(assembler.ingest(0, datagram, now_ns, sink));
             }

@@ -143,8 +143,12 @@ impl Soak {
             for frame in &mut frames {
                 lens.extend(traffic.next(sink.pattern, frame));
             }
-            for (frame, len) in frames.iter().zip(&lens) {
-                assembler.ingest(0, Pieces::whole(&frame[..*len]), now_ns, &mut sink);
+            let datagrams = || frames.iter().zip(&lens).map(|(frame, len)| &frame[..*len]);
+            let mut ahead = datagrams();
+            ahead.by_ref().take(Assembler::LOOKAHEAD).for_each(|first| assembler.foresee(first));
+            for datagram in datagrams() {
+                ahead.next().into_iter().for_each(|first| assembler.foresee(first));
+                assembler.ingest(0, Pieces::whole(datagram), now_ns, &mut sink);
             }
             assembler.expire(now_ns, 16, &mut sink);
             let pace = PACES[(sent / PACE_CHANGES_AFTER % 2) as usize];
