@@ -83,10 +83,11 @@ impl Sink for Discard {
     }
 }
 
-/// Our assembler, fed as a worker feeds it: batch by batch, each datagram
-/// foreseen some others ahead, the time told once a batch, a few events
-/// expired after it. As by default it remembers finished
-/// events for a timeout, so that stragglers are told from new events.
+/// Our assembler, fed as a worker feeds it: batch by batch, headers fetched and
+/// datagrams foreseen some others ahead, the time told once a batch, a few
+/// events expired after it. It is charged for all of that. As by default it
+/// remembers finished events for a timeout, so that stragglers are told from
+/// new events.
 struct Ours {
     assembler: Assembler,
     sink: Discard,
@@ -114,21 +115,17 @@ impl Ours {
 impl Contestant for Ours {
     #[inline(never)]
     fn lap(&mut self, ring: &Ring, stream: &Stream) {
-        let Self { assembler, sink } = self;
         for first in (0..ring.slots()).step_by(BATCH) {
             let now_ns = stream.now_ns(first);
-            let end = first + BATCH;
-            for slot in first..first + Assembler::LOOKAHEAD {
-                assembler.foresee(ring.datagram(slot));
-            }
-            for slot in first..end {
-                if slot + Assembler::LOOKAHEAD < end {
-                    assembler.foresee(ring.datagram(slot + Assembler::LOOKAHEAD));
-                }
-                let datagram = Pieces::whole(ring.datagram(slot));
-                black_box(assembler.ingest(0, datagram, now_ns, sink));
-            }
-            assembler.expire(now_ns, EXPIRE_PER_BATCH, sink);
+            ring.hand_over(
+                first,
+                self,
+                |ours, datagram| ours.assembler.foresee(datagram),
+                |Self { assembler, sink }, datagram| {
+                    black_box(assembler.ingest(0, Pieces::whole(datagram), now_ns, sink));
+                },
+            );
+            self.assembler.expire(now_ns, EXPIRE_PER_BATCH, &mut self.sink);
         }
     }
 

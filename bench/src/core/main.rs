@@ -12,7 +12,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`case`] | what is measured |
-//! | [`ring`] | packet memory |
+//! | [`ring`], [`prefetch`] | packet memory, and how a batch of it is handed over |
 //! | [`stream`] | the datagrams of a case, lap by lap |
 //! | [`contestant`] | the interface, ours, and the copy |
 //! | [`baseline`] | the incumbent's algorithm |
@@ -25,6 +25,8 @@ mod baseline;
 mod case;
 mod contestant;
 mod measure;
+#[allow(unsafe_code, reason = "prefetches")]
+mod prefetch;
 mod report;
 mod ring;
 mod stream;

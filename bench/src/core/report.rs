@@ -68,7 +68,7 @@ impl Report {
         writeln!(
             text,
             "A case is fragment bytes x fragments of an event @ events in progress : order. Times are \
-             ns per fragment, one core, medians of {rounds} interleaved rounds (lowest–highest); GB/s \
+             ns of CPU time per fragment, one core, medians of {rounds} interleaved rounds (lowest–highest); GB/s \
              of payload. Time on the contestants' axis goes on by {NS_PER_FRAGMENT} ns a fragment. \
              *Beyond*: ours less memcpy, in ns.\n"
         )?;

@@ -1,18 +1,25 @@
 //! Packet memory, as a worker finds it.
 
 use memmap2::{Advice, MmapMut};
+use xdpsar_reassembly::Assembler;
 use xdpsar_wire::re::{RE_HEADER_LEN, ReHeader};
 use zerocopy::IntoBytes;
 
-use crate::case::{BATCH, Case};
+use crate::{
+    case::{BATCH, Case},
+    prefetch,
+};
 
 /// Frames of packet memory: as many as an RX ring has entries.
 const FRAMES: usize = 2048;
 /// Bytes of a frame.
 const FRAME: usize = 4096;
-/// Where in its frame a datagram starts: behind XDP's headroom and the
-/// headers of Ethernet, IPv4 and UDP.
-const START: usize = 256 + 14 + 20 + 8;
+/// Bytes of the headers of Ethernet, IPv4 and UDP.
+const LINK_HEADERS: usize = 14 + 20 + 8;
+/// Where in its frame a datagram starts: behind XDP's headroom and those.
+const START: usize = 256 + LINK_HEADERS;
+/// How many packets ahead a source fetches, and then shows, a packet.
+const AHEAD: usize = Assembler::LOOKAHEAD;
 
 /// Zeroed memory in huge pages, where the kernel gives them.
 pub(crate) fn memory(bytes: usize) -> anyhow::Result<MmapMut> {
@@ -58,6 +65,41 @@ impl Ring {
     pub(crate) fn datagram(&self, slot: usize) -> &[u8] {
         let start = slot * self.stride + START;
         &self.memory[start..start + self.len]
+    }
+
+    /// Hands over a batch as an AF_XDP source does: the headers of each packet
+    /// are fetched ahead, it is then shown, and some packets later, in its
+    /// turn, taken.
+    #[inline(always)]
+    pub(crate) fn hand_over<T>(
+        &self,
+        first: usize,
+        to: &mut T,
+        show: impl Fn(&mut T, &[u8]),
+        take: impl Fn(&mut T, &[u8]),
+    ) {
+        let end = first + BATCH;
+        for slot in first..first + AHEAD {
+            self.prefetch(slot);
+        }
+        for slot in first..end {
+            if slot + AHEAD < end {
+                self.prefetch(slot + AHEAD);
+            }
+            show(to, self.datagram(slot));
+            if slot >= first + AHEAD {
+                take(to, self.datagram(slot - AHEAD));
+            }
+        }
+        for slot in end - AHEAD..end {
+            take(to, self.datagram(slot));
+        }
+    }
+
+    #[inline(always)]
+    fn prefetch(&self, slot: usize) {
+        let start = slot * self.stride + START;
+        prefetch::ends(&self.memory[start - LINK_HEADERS..start + RE_HEADER_LEN]);
     }
 
     /// Puts another header before the payload that is there.

@@ -11,7 +11,7 @@
 //! A *lap* is one filling of the packet ring. Its headers are written before
 //! its clock starts: no contestant is charged for them, each finds them where
 //! a worker finds what the kernel has written, in the outer caches, and the
-//! clock is read twice in 2048 datagrams. Contestants see the same stream,
+//! clock is read twice a lap. Contestants see the same stream,
 //! each from its own start.
 
 use std::collections::VecDeque;

@@ -93,6 +93,19 @@ impl Sink for Check<'_> {
     }
 }
 
+/// When nothing can come out any more.
+struct Nothing;
+
+impl Sink for Nothing {
+    fn event(&mut self, event: Event) {
+        unreachable!("{event:?} after the end")
+    }
+
+    fn lost(&mut self, lost: LostEvent) {
+        unreachable!("{lost:?} after the end")
+    }
+}
+
 fn is_right(pattern: &Pattern, event: &Event) -> bool {
     event.data_id() == data_id(event.event_number())
         && event.as_slice() == pattern.part(event.event_number(), 0, event.len())
@@ -173,7 +186,9 @@ impl Soak {
     ///
     /// # Errors
     /// Says what is not as it must be.
-    fn judge(self, wrong_at_consumer: u64) -> anyhow::Result<()> {
+    fn judge(mut self, wrong_at_consumer: u64) -> anyhow::Result<()> {
+        // Whatever the consumer dropped last is noticed with the next batch.
+        self.assembler.expire(self.now_ns, 1, &mut Nothing);
         let Self { traffic, assembler, pool, memory, .. } = &self;
         let counters = assembler.counters();
         let (begun, wrapped) = traffic.events();
