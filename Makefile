@@ -7,7 +7,7 @@ CARGO = cargo
 DEPS = @sh scripts/deps.sh
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build test test-fast bench bench-core soak lint fmt deny advisories ebpf ebpf-check ci deps clean
+.PHONY: help demo build test test-fast bench bench-core bench-lend soak lint fmt deny advisories ebpf ebpf-check ci deps clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -37,6 +37,11 @@ bench-core: ## the reassembly core against memcpy and the incumbent's algorithm 
 	$(DEPS) rust build
 	$(CARGO) build --release --locked --package xdpsar-bench --bin bench-core
 	$(CARGO) run --release --locked --quiet --package xdpsar-bench --bin bench-core -- $(BENCH_CORE)
+
+bench-lend: ## events lent from packet memory against copied ones, per event at the receiver (as root; a minute)
+	$(DEPS) rust build net
+	$(CARGO) build --release --locked --package xdpsar-bench --bin bench-lend
+	$(CARGO) run --release --locked --quiet --package xdpsar-bench --bin bench-lend -- $(BENCH_LEND)
 
 soak: ## a day's events by count, 10⁹ fragments: no counter drifts, no memory grows (SOAK='--fragments N')
 	$(DEPS) rust build

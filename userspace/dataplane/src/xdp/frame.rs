@@ -159,6 +159,12 @@ impl<D: Descriptor> Frame<Free, D> {
     pub(crate) const unsafe fn mint(desc: D) -> Self {
         Self::new(desc)
     }
+
+    /// As if the kernel had received into it.
+    #[cfg(all(test, loom))]
+    pub(crate) const fn receive(self) -> Frame<Received, D> {
+        Frame::new(self.desc)
+    }
 }
 
 impl<D: Descriptor> Numbered for Frame<Free, D> {

@@ -131,3 +131,163 @@ impl LoanHome for Home {
         self.returns.put(number);
     }
 }
+
+/// Run by `RUSTFLAGS='--cfg loom' cargo test --release --lib loom`.
+#[cfg(all(test, loom))]
+mod loom_tests {
+    use loom::{cell::UnsafeCell, sync::mpsc, thread};
+
+    use super::{super::CHUNK, *};
+
+    #[derive(Clone, Copy, Debug, Default)]
+    struct Desc(usize);
+
+    impl Descriptor for Desc {
+        fn address(&self) -> usize {
+            self.0
+        }
+        fn packet_len(&self) -> usize {
+            8
+        }
+        fn continues(&self) -> bool {
+            false
+        }
+    }
+
+    /// A desk, and for each frame a cell in place of its bytes, so that loom
+    /// sees an event's reading and the kernel's writing.
+    struct Model {
+        desk: Desk<Desc>,
+        cells: Arc<[UnsafeCell<u64>]>,
+        posted: Vec<Frame<Free, Desc>>,
+    }
+
+    /// What an event does: it reads until it is dropped.
+    struct Borrowed {
+        loan: Loan,
+        number: usize,
+        cells: Arc<[UnsafeCell<u64>]>,
+    }
+
+    impl Borrowed {
+        fn read_and_drop(self) {
+            self.cells[self.number].with(|cell| {
+                // SAFETY: loom checks that nobody writes meanwhile.
+                assert_eq!(unsafe { *cell }, self.number as u64);
+            });
+            drop(self.loan);
+        }
+    }
+
+    impl Model {
+        fn new(frames: usize, reserve: usize) -> Self {
+            let all = frames + reserve;
+            let descs: Vec<_> = (0..all).map(|number| Desc(number * CHUNK)).collect();
+            let memory = Arc::new(Memory::heap(all * CHUNK));
+            let custody = Arc::new(Custody::new(all));
+            let register = Arc::new(Register::new(&descs));
+            // SAFETY: each frame once.
+            let mut posted: Vec<_> =
+                descs.into_iter().map(|desc| unsafe { Frame::mint(desc) }).collect();
+            let reserve = posted.split_off(frames);
+            let desk = Desk::new(reserve, register, memory, custody, 0);
+            Self { desk, cells: (0..all).map(|_| UnsafeCell::new(0)).collect(), posted }
+        }
+
+        /// The kernel fills the oldest posted frame, and it is lent.
+        fn lend(&mut self) -> Option<Borrowed> {
+            let free = self.posted.remove(0);
+            let number = free.desc().address() / CHUNK;
+            self.cells[number].with_mut(|cell| {
+                // SAFETY: loom checks that nobody reads meanwhile.
+                unsafe { *cell = number as u64 }
+            });
+            let bytes = NonNull::slice_from_raw_parts(NonNull::<u8>::dangling(), 8);
+            // SAFETY: the bytes are never read.
+            match unsafe { self.desk.lend(free.receive(), bytes) } {
+                Ok((loan, instead)) => {
+                    self.posted.push(instead);
+                    Some(Borrowed { loan, number, cells: Arc::clone(&self.cells) })
+                }
+                Err((frame, _)) => {
+                    self.posted.push(frame.release());
+                    None
+                }
+            }
+        }
+    }
+
+    /// One frame goes round and round while others come back: what the kernel
+    /// writes, no event reads any more.
+    #[test]
+    fn loom_no_frame_is_written_while_it_is_read() {
+        loom::model(|| {
+            let mut model = Model::new(1, 2);
+            let (first, second) = (model.lend().expect("lent"), model.lend().expect("lent"));
+            let one = thread::spawn(move || first.read_and_drop());
+            let other = thread::spawn(move || second.read_and_drop());
+            let mut lent = 0;
+            for _ in 0..3 {
+                if let Some(third) = model.lend() {
+                    lent += 1;
+                    third.read_and_drop();
+                }
+            }
+            one.join().unwrap();
+            other.join().unwrap();
+            model.desk.collect();
+            assert_eq!(model.desk.reserve.len(), 2, "all came back; {lent} more were lent");
+        });
+    }
+
+    /// A frame that is given back and lent again while another thread is about
+    /// to put its own on top of it.
+    #[test]
+    fn loom_a_top_seen_again_does_no_harm() {
+        loom::model(|| {
+            let mut model = Model::new(1, 2);
+            let (first, second) = (model.lend().expect("lent"), model.lend().expect("lent"));
+            let (send, receive) = mpsc::channel::<Borrowed>();
+            let other = thread::spawn(move || {
+                second.read_and_drop();
+                while let Ok(again) = receive.recv() {
+                    again.read_and_drop();
+                }
+            });
+            first.read_and_drop();
+            for _ in 0..2 {
+                if let Some(again) = model.lend() {
+                    send.send(again).unwrap();
+                }
+            }
+            drop(send);
+            other.join().unwrap();
+            model.desk.collect();
+            let mut numbers: Vec<_> =
+                model.desk.reserve.iter().map(|frame| frame.desc().address() / CHUNK).collect();
+            numbers.push(model.posted[0].desc().address() / CHUNK);
+            numbers.sort_unstable();
+            assert_eq!(numbers, [0, 1, 2], "each frame once");
+        });
+    }
+
+    /// The desk closes with frames on loan: those come back to nobody, and the
+    /// memory goes with the last of them, not before.
+    #[test]
+    fn loom_late_events_keep_the_memory() {
+        loom::model(|| {
+            let mut model = Model::new(1, 2);
+            let memory = Arc::downgrade(&model.desk.home);
+            let (first, second) = (model.lend().expect("lent"), model.lend().expect("lent"));
+            let one = thread::spawn(move || first.read_and_drop());
+            let held = Arc::clone(&second.cells);
+            drop(model);
+            assert!(memory.upgrade().is_some(), "an event has it");
+            let other = thread::spawn(move || second.read_and_drop());
+            one.join().unwrap();
+            other.join().unwrap();
+            assert!(memory.upgrade().is_none(), "nobody has it");
+            drop(held);
+        });
+    }
+}

@@ -32,7 +32,7 @@ enum Owner {
     Umem { _umem: Umem },
     /// A mapping of our own.
     Us,
-    #[cfg(all(any(test, feature = "plain"), not(loom)))]
+    #[cfg(any(test, feature = "plain"))]
     Heap,
 }
 
@@ -123,7 +123,7 @@ impl Drop for Memory {
                 // any more. Nothing can be done should it fail.
                 let _ = unsafe { libc::munmap(self.base.as_ptr().cast(), self.len) };
             }
-            #[cfg(all(any(test, feature = "plain"), not(loom)))]
+            #[cfg(any(test, feature = "plain"))]
             Owner::Heap => {
                 let all = std::ptr::slice_from_raw_parts_mut(self.base.as_ptr(), self.len);
                 // SAFETY: made of a box in `heap`.
@@ -133,7 +133,7 @@ impl Drop for Memory {
     }
 }
 
-#[cfg(all(any(test, feature = "plain"), not(loom)))]
+#[cfg(any(test, feature = "plain"))]
 impl Memory {
     /// Memory that no kernel knows.
     pub(crate) fn heap(len: usize) -> Self {
