@@ -201,7 +201,10 @@ struct Ingest<'a> {
 }
 
 impl Intake for Ingest<'_> {
-    fn foresee(&mut self, _first: &[u8]) {}
+    #[inline]
+    fn foresee(&mut self, first: &[u8]) {
+        self.assembler.foresee(first);
+    }
 
     #[inline]
     fn take(&mut self, datagram: Datagram<'_>, lender: &mut impl Lender) {

@@ -138,7 +138,9 @@ struct Ingest<'a, 'b> {
 
 impl Intake for Ingest<'_, '_> {
     #[inline]
-    fn foresee(&mut self, _first: &[u8]) {}
+    fn foresee(&mut self, first: &[u8]) {
+        self.assembler.foresee(first);
+    }
 
     #[inline]
     fn take(&mut self, datagram: Datagram<'_>, lender: &mut impl Lender) {

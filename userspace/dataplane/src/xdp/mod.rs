@@ -2,20 +2,31 @@
 //! on xsk-rs, behind frames that are linear tokens.
 //!
 //! ```text
-//!  kernel                 │  one queue                        │ its workers
-//!                         │                                   │
-//!  NIC / veth RX queue    │                                   │
-//!     │  XDP program      │                                   │
-//!     │  lane → XSKMAP    │                                   │
-//!     ▼                   │                                   │
-//!  takes a free frame ◀───┼── FILL ring ◀─ post ── hand back ◀┼── release ◀─┐
-//!     │  packet into it   │    one owner at a time            │             │
-//!     └───────────────────┼──▶ RX ring of the lane's worker ──┼▶ take ─▶ callback
-//!                         │                                   │  64 at a time
+//!  kernel                 │  one queue                              │ its workers
+//!                         │                                         │
+//!  NIC / veth RX queue    │                                         │
+//!     │  XDP program      │                                         │
+//!     │  lane → XSKMAP    │                                         │
+//!     ▼                   │                                         │
+//!  takes a free frame ◀───┼── FILL ring ◀── post ──── hand back ◀───┼── release ◀────┐
+//!     │  packet into it   │    one owner at a time          ▲       │                │
+//!     └───────────────────┼──▶ RX ring of the lane's worker ┼───────┼▶ take ─▶ foresee ─▶ intake
+//!                         │                                 │       │  64 at a time  │
+//!                         │          one for each that is lent      │                │ lend
+//!                         │                                 │       │                ▼
+//!                         │                              reserve ◀──┼── returns ◀─ event, dropped
 //! ```
 //!
-//! Frames are with the kernel (fill ring, its own hands, RX rings) or with a
-//! worker, never both: see [`frame`]. Two layouts:
+//! Frames are with the kernel (fill ring, its own hands, RX rings), with a
+//! worker, in a socket's reserve, or with an event, and never in two places:
+//! see [`frame`]. A frame is lent only in exchange for one of the reserve, so
+//! that the kernel's never get fewer. Events may outlive sockets, workers and
+//! program: what they hold is a mapping of the memory, not the queue.
+//!
+//! The packet memory of a queue (16 MiB, and 8 for lending, unless asked
+//! otherwise) is no part of the memory budget for events.
+//!
+//! Two layouts:
 //!
 //! * **queue-per-core**: one socket per queue, one worker per queue; nothing is
 //!   shared;
@@ -35,7 +46,11 @@
 //! | `checksum` | the UDP checksum |
 //! | `layout` | which worker has a socket on which queue, and ring sizes |
 //! | `rings`, `setup` | xsk-rs: rings, memory, sockets; what was refused, and why |
+//! | `memory` | the frames' bytes, for as long as anybody may read them |
 //! | `inlet` | one socket: take, hand over, give back |
+//! | `handover` | a batch: look ahead, hand over, release or lend |
+//! | `lending` | loans: the reserve, and what comes back |
+//! | `returns` | the way back, from any thread |
 //! | `plain` | tests and fuzzing: a queue in plain memory |
 //! | `wait` | spin, nap, sleep |
 //! | `source`, `receiver` | what the worker and the builder see |
