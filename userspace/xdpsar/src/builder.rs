@@ -38,6 +38,7 @@ pub struct ReassemblerBuilder {
     pub(crate) on_budget: BudgetPolicy,
     pub(crate) queue: usize,
     pub(crate) overflow: Overflow,
+    pub(crate) consumer_wait: xdpsar_handoff::Wait,
     workers: Option<usize>,
     lanes: Option<u16>,
 }
@@ -66,6 +67,7 @@ impl ReassemblerBuilder {
             on_budget: BudgetPolicy::default(),
             queue: DEFAULT_QUEUE,
             overflow: Overflow::default(),
+            consumer_wait: xdpsar_handoff::Wait::default(),
             workers: None,
             lanes: None,
         }
@@ -183,6 +185,17 @@ impl ReassemblerBuilder {
     /// [`Self::memory`]; when consumers hold all of it, events are copied.
     pub fn lend(mut self, lend: Lend) -> Self {
         self.receive.xdp.lend = lend;
+        self
+    }
+
+    /// How consumers wait for events. Default: adaptive. A consumer that
+    /// spins gets its event sooner, and occupies a core of its own.
+    pub fn consumer_wait(mut self, wait: Wait) -> Self {
+        self.consumer_wait = match wait {
+            Wait::Adaptive => xdpsar_handoff::Wait::Adaptive,
+            Wait::Spin => xdpsar_handoff::Wait::Spin,
+            Wait::Sleep => xdpsar_handoff::Wait::Sleep,
+        };
         self
     }
 

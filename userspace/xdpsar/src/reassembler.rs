@@ -16,7 +16,7 @@ use crossbeam_utils::atomic::AtomicCell;
 use xdpsar_dataplane::{SetupError, Source, SourceCounters, error::SetupErrorKind, pin};
 use xdpsar_reassembly::{Assembler, AssemblerConfig, Event, LostEvent, Pool};
 
-pub use crossbeam_channel::{RecvTimeoutError, TryRecvError};
+pub use xdpsar_handoff::{RecvTimeoutError, TryRecvError};
 
 use crate::{
     Error, Stats, WorkerStats,
@@ -93,7 +93,8 @@ impl Reassembler {
             backend = %opened.info.kind, reason = opened.info.reason, "{}", opened.info.detail
         );
         let pool = Pool::new(builder.pool());
-        let (outlet, inlets) = handoff::queue(builder.queue, builder.overflow);
+        let (outlet, inlets) =
+            handoff::queue(builder.queue, builder.overflow, builder.consumer_wait);
         let mut reassembler = Self {
             inlets,
             control,
@@ -129,7 +130,7 @@ impl Reassembler {
         for (index, source) in sources.into_iter().enumerate() {
             let core = builder.cores.get(index).copied();
             let seat = Seat { index, core, assembler: builder.assembler(index) };
-            self.spawn(source, seat, outlet.clone(), report.clone())?;
+            self.spawn(source, seat, outlet.another(), report.clone())?;
         }
         for _ in 0..count {
             // A worker that dies before it reports shows up as a failure.
@@ -186,6 +187,8 @@ impl Reassembler {
             // A receiver that has silently lost some of its lanes is worse
             // than one that ends.
             stop_all.stop();
+            // What was whole before a panic still goes out.
+            worker.flush();
         });
         match thread {
             Ok(thread) => {
@@ -227,14 +230,7 @@ impl Reassembler {
     /// waiting, `at_most` in all, to `into`. Returns how many that were: 0
     /// after the time-out or a stop.
     pub fn recv_batch(&self, into: &mut Vec<Event>, at_most: usize, timeout: Duration) -> usize {
-        if at_most == 0 {
-            return 0;
-        }
-        let Ok(first) = self.recv_timeout(timeout) else { return 0 };
-        into.push(first);
-        let before = into.len();
-        into.extend(self.inlets.events.try_iter().take(at_most - 1));
-        1 + into.len() - before
+        self.inlets.events.recv_batch_timeout(into, at_most, timeout).unwrap_or(0)
     }
 
     /// Events until the end: see [`Reassembler::recv`].

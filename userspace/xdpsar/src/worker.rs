@@ -71,8 +71,16 @@ impl<S: Source> Worker<S> {
         let result = self.receive_until_stopped();
         let Self { assembler, outlet, control, .. } = self;
         assembler.finish(&mut WorkerSink { outlet, stopping: &control.stopping });
+        self.flush();
         self.publish(true);
         result
+    }
+
+    /// Hands over what is still collected: events that are whole are not lost
+    /// by what happens to their worker.
+    pub(crate) fn flush(&mut self) {
+        let Self { outlet, control, .. } = self;
+        WorkerSink { outlet, stopping: &control.stopping }.flush();
     }
 
     fn receive_until_stopped(&mut self) -> Result<(), ReceiveError> {
@@ -87,6 +95,9 @@ impl<S: Source> Worker<S> {
             let Self { source, assembler, outlet, control, .. } = self;
             let mut sink = WorkerSink { outlet, stopping: &control.stopping };
             let received = source.receive(&mut Ingest { assembler, now, sink: &mut sink })?;
+            // Before the counters are published and before any sleep: what is
+            // counted as put together can be received.
+            sink.flush();
             now = clock();
             assembler.expire(now, EXPIRE_PER_BATCH, &mut sink);
             if now >= next_publish || received == 0 {

@@ -148,8 +148,15 @@ fn a_blocking_queue_loses_nothing() {
 }
 
 #[test]
-fn consumers_share_the_events() {
-    let receiver = builder().ports(1).wait(Wait::Sleep).start().unwrap();
+fn consumers_share_the_events_however_they_wait() {
+    for wait in [Wait::Adaptive, Wait::Sleep, Wait::Spin] {
+        consumers_share_the_events(wait);
+    }
+}
+
+fn consumers_share_the_events(consumer_wait: Wait) {
+    let receiver =
+        builder().ports(1).wait(Wait::Sleep).consumer_wait(consumer_wait).start().unwrap();
     let sender = sender();
     let counts = thread::scope(|scope| {
         let consumers: Vec<_> = (0..3)
