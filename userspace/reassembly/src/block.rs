@@ -1,8 +1,8 @@
 //! A piece of pool memory, and who has it.
 //!
 //! ```text
-//! ┌ data: a multiple of a cache line ┬ Header: one line ┐
-//! └──────────────────────────────────┴──────────────────┘
+//! ┌ Header: one line ┬ data: a multiple of a cache line ┐
+//! └──────────────────┴──────────────────────────────────┘
 //!
 //! Block    owns it; freed on drop                  (in a free list)
 //! Buffer   on loan from a heap; goes home on drop  (an event, in progress or whole)
@@ -26,6 +26,7 @@ use std::{
 };
 
 use crate::{
+    chunk,
     event::Facts,
     heap::Heap,
     home::Home,
@@ -35,7 +36,7 @@ use crate::{
     sync::Cell,
 };
 
-/// What stands behind a block's data.
+/// What stands before a block's data.
 #[derive(Debug)]
 #[repr(C, align(64))]
 pub(crate) struct Header {
@@ -58,6 +59,8 @@ pub(crate) struct Header {
     has_lb: bool,
     /// The data holds a [`Loan`].
     keeps_loan: bool,
+    /// Part of a [`chunk`].
+    in_chunk: bool,
     class: u8,
 }
 
@@ -106,10 +109,28 @@ impl Block {
         let lines = u32::try_from(size / LINE as u64).ok().filter(|lines| *lines > 0)?;
         let layout = layout(lines)?;
         // SAFETY: the layout's size is not 0.
-        let data = NonNull::new(unsafe { alloc(layout) })?;
-        // SAFETY: the header lies right behind the data, within the layout,
-        // and is aligned since `size` is a multiple of its alignment.
-        let header = unsafe { data.add(size as usize) }.cast::<Header>();
+        let start = NonNull::new(unsafe { alloc(layout) })?;
+        // SAFETY: the layout is that of a header and so many lines.
+        Some(unsafe { Self::write_header(start, lines, class, false) })
+    }
+
+    /// A block in a chunk, which it is a user of.
+    ///
+    /// # Safety
+    /// `start` is aligned to a line, and the memory from there to the end of
+    /// the footprint is nobody else's.
+    pub(crate) unsafe fn in_chunk(start: NonNull<u8>, size: u64, class: u8) -> Self {
+        // SAFETY: by the caller's promise. A size in a chunk has few lines.
+        unsafe { Self::write_header(start, (size / LINE as u64) as u32, class, true) }
+    }
+
+    /// # Safety
+    /// `start` is aligned to a line; a header and so many lines fit there,
+    /// and are nobody else's.
+    unsafe fn write_header(start: NonNull<u8>, lines: u32, class: u8, in_chunk: bool) -> Self {
+        let header = start.cast::<Header>();
+        // SAFETY: in bounds, by the caller's promise.
+        let data = unsafe { header.add(1) }.cast::<u8>();
         let fresh = Header {
             next: Cell::new(ptr::null_mut()),
             home: None,
@@ -125,11 +146,12 @@ impl Block {
             entropy: 0,
             has_lb: false,
             keeps_loan: false,
+            in_chunk,
             class,
         };
         // SAFETY: in bounds and aligned, as above.
         unsafe { header.write(fresh) };
-        Some(Self(header))
+        Self(header)
     }
 
     #[inline]
@@ -186,23 +208,48 @@ impl Block {
     }
 }
 
-impl Drop for Block {
-    fn drop(&mut self) {
+/// Memory that is gone with a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Freed {
+    /// So many bytes.
+    Block(u64),
+    /// None yet: others use the block's chunk.
+    Nothing,
+    /// The chunk, with so many bytes that no block had.
+    Chunk { unused: u64 },
+}
+
+impl Block {
+    /// Frees it. It must have no home: the caller says what is gone.
+    pub(crate) fn free(self) -> Freed {
+        debug_assert!(self.header().home.is_none(), "its home would be told");
+        ManuallyDrop::new(self).release()
+    }
+
+    /// To be called once, last.
+    fn release(&mut self) -> Freed {
         let lines = self.header().lines;
         let size = lines as usize * LINE;
-        // SAFETY: the header was written in `allocate`, and is read for the
-        // last time here.
-        let header = unsafe { self.0.read() };
-        // SAFETY: the data lies right before the header.
-        let start = unsafe { self.0.cast::<u8>().sub(size) };
+        if self.header().in_chunk {
+            // SAFETY: of a chunk, and this was the use of it.
+            return unsafe { chunk::release(self.0.cast()) };
+        }
         if let Some(layout) = layout(lines) {
             // SAFETY: allocated in `allocate` with the layout of the same
             // number of lines, and owned by nobody else.
-            unsafe { dealloc(start.as_ptr(), layout) }
+            unsafe { dealloc(self.0.as_ptr().cast(), layout) }
         }
+        Freed::Block(footprint(size as u64))
+    }
+}
+
+impl Drop for Block {
+    fn drop(&mut self) {
+        let home = self.set_home(None);
+        let freed = self.release();
         // After the memory is gone: the pool never holds less than there is.
-        if let Some(home) = header.home {
-            home.released(footprint(size as u64));
+        if let Some(home) = home {
+            home.pool().freed(freed);
         }
     }
 }
@@ -227,14 +274,20 @@ impl Buffer {
 
     #[inline]
     fn data(&self) -> NonNull<u8> {
-        // SAFETY: the data lies right before the header.
-        unsafe { self.0.0.cast::<u8>().sub(self.capacity()) }
+        // The header is not looked at: it may have left the cache.
+        // SAFETY: the data lies right behind it.
+        unsafe { self.0.0.add(1).cast() }
     }
 
     /// Notes which event it is for. `len` bytes of it will have been written
     /// by the time anybody asks for them.
+    ///
+    /// # Panics
+    /// If they do not fit. Callers have asked for as many; this is the last
+    /// line of defence.
     #[inline]
     pub(crate) fn label(&mut self, facts: &Facts, len: u32) {
+        assert!(len as usize <= self.capacity(), "an event beyond the buffer");
         let bytes = self.data();
         let header = self.0.header_mut();
         header.bytes = bytes;
@@ -281,26 +334,34 @@ impl Buffer {
     pub(crate) fn keep(&mut self, loan: Loan) {
         const { assert!(size_of::<Loan>() <= 256 && align_of::<Loan>() <= LINE) };
         debug_assert!(!self.0.header().keeps_loan);
-        let bytes = NonNull::from(loan.as_slice()).cast();
+        let bytes = NonNull::from(loan.as_slice());
+        // A datagram: an IP packet has less than 64 KiB.
+        let len = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+        let bytes = bytes.cast();
         // SAFETY: no block has less data than the smallest class, and the
         // data is aligned to a line.
         unsafe { self.data().cast::<Loan>().write(loan) };
         let header = self.0.header_mut();
         header.bytes = bytes;
+        header.len = len;
         header.keeps_loan = true;
     }
 
     /// Copies `bytes` to `at`.
     ///
+    /// # Safety
+    /// The buffer has been labelled with a length of at least `len`.
+    ///
     /// # Panics
-    /// If they do not fit. Callers have checked the fragment against the
-    /// event's length; this is the last line of defence.
+    /// If they reach beyond `len`. Callers have checked the fragment against
+    /// the event's length; this is the last line of defence.
     #[inline]
-    pub(crate) fn write(&mut self, at: usize, bytes: &[u8]) {
-        let capacity = self.capacity();
-        assert!(at <= capacity && bytes.len() <= capacity - at, "write beyond the buffer");
-        // SAFETY: `at + bytes.len()` is within the data. `bytes` cannot
-        // overlap it: the block is borrowed mutably here, and owned alone.
+    pub(crate) unsafe fn write(&mut self, at: usize, bytes: &[u8], len: u32) {
+        let len = len as usize;
+        assert!(at <= len && bytes.len() <= len - at, "write beyond the event");
+        // SAFETY: `at + bytes.len()` is within the length, and that within
+        // the data (`label`). `bytes` cannot overlap it: the block is
+        // borrowed mutably here, and owned alone.
         unsafe {
             ptr::copy_nonoverlapping(bytes.as_ptr(), self.data().as_ptr().add(at), bytes.len());
         }

@@ -78,8 +78,9 @@ impl Event {
         self.facts().lb.map(|(_, entropy)| entropy)
     }
 
-    /// The event's bytes. They start on a cache line, large ones on a huge
-    /// page; those that are still where the packet came in, anywhere.
+    /// The event's bytes. They start on a cache line, large ones at the start
+    /// of a huge page; those that are still where the packet came in,
+    /// anywhere.
     #[inline]
     pub fn as_slice(&self) -> &[u8] {
         self.0.as_slice()

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::{
     block::{Block, Buffer, footprint},
+    chunk::Cutter,
     home::{Home, KEPT_CLASSES},
     pool::Pool,
     size_class::class_of,
@@ -24,6 +25,8 @@ pub(crate) struct Heap {
     home: Arc<Home>,
     /// Per class, the one used last on top: it is warm.
     free: Box<[Vec<Block>]>,
+    /// Per class, a chunk that is not used up.
+    cutters: Box<[Option<Cutter>]>,
     /// Bytes of those.
     idle: u64,
     /// Calls of the pool that have been answered.
@@ -34,7 +37,8 @@ impl Heap {
     pub(crate) fn new(pool: Arc<Pool>) -> Self {
         let home = pool.new_home();
         let free = (0..pool.classes().min(KEPT_CLASSES)).map(|_| Vec::new()).collect();
-        Self { answered: pool.calls(), pool, home, free, idle: 0 }
+        let cutters = (0..pool.classes().min(KEPT_CLASSES)).map(|_| None).collect();
+        Self { answered: pool.calls(), pool, home, free, cutters, idle: 0 }
     }
 
     #[inline]
@@ -61,7 +65,7 @@ impl Heap {
 
     /// Bytes lent, here and elsewhere, as far as known without asking.
     pub(crate) fn in_use(&self) -> u64 {
-        self.pool.held().saturating_sub(self.pool.free() + self.idle)
+        self.pool.held().saturating_sub(self.pool.free() + self.pool.unused() + self.idle)
     }
 
     /// To be called now and then: notices what has come home, and brings what
@@ -119,10 +123,26 @@ impl Heap {
         }
         let mut block = match self.pool.pop(class) {
             Some(block) => block,
-            None => self.make_room(class, size)?,
+            None => match self.cut(class) {
+                Some(block) => block,
+                None => self.make_room(class, size)?,
+            },
         };
         block.set_home(Some(Arc::clone(&self.home)));
         Some(block.lend())
+    }
+
+    /// A block of a chunk, which has none yet.
+    fn cut(&mut self, class: usize) -> Option<Block> {
+        if let Some(block) = self.cut_rest(class) {
+            return Some(block);
+        }
+        let new = self.pool.chunk(class)?;
+        self.idle += new.uncut();
+        if let Some(used_up) = self.cutters[class].replace(new) {
+            self.pool.finish(used_up);
+        }
+        self.cut_rest(class)
     }
 
     /// A block for which there is no free one: a new one, or a larger one.
@@ -162,6 +182,7 @@ impl Heap {
         if needed > self.pool.budget() {
             return false;
         }
+        self.finish_cutters();
         let larger = class..self.pool.classes();
         for other in larger.chain((0..class).rev()) {
             while let Some(block) = self.pop_homeless(other) {
@@ -175,6 +196,15 @@ impl Heap {
         self.pool.reserve(needed)
     }
 
+    /// Lets go of chunks that are not used up.
+    fn finish_cutters(&mut self) {
+        for cutter in self.cutters.iter_mut().filter_map(Option::take) {
+            self.idle -= cutter.uncut();
+            self.pool.finish(cutter);
+        }
+        self.home.set_idle(self.idle);
+    }
+
     /// Another worker has found nothing: what is idle here is for all.
     #[cold]
     fn answer(&mut self) {
@@ -184,7 +214,19 @@ impl Heap {
                 block.set_home(None);
                 self.pool.put(block);
             }
+            while let Some(block) = self.cut_rest(class) {
+                self.pool.put(block);
+            }
         }
+        self.finish_cutters();
+    }
+
+    /// A block of the chunk that is being cut.
+    fn cut_rest(&mut self, class: usize) -> Option<Block> {
+        let block = self.cutters.get_mut(class)?.as_mut()?.cut()?;
+        self.idle -= footprint(block.size() as u64);
+        self.home.set_idle(self.idle);
+        Some(block)
     }
 }
 
@@ -193,7 +235,8 @@ impl Drop for Heap {
         // Blocks that are still out are freed where they are dropped.
         self.home.close().for_each(drop);
         self.free.iter_mut().for_each(Vec::clear);
-        self.home.set_idle(0);
+        self.idle = self.cutters.iter().flatten().map(Cutter::uncut).sum();
+        self.finish_cutters();
     }
 }
 

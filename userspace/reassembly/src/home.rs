@@ -88,11 +88,6 @@ impl Home {
         Collected(self.returns.close())
     }
 
-    /// A block of so many bytes has been freed.
-    pub(crate) fn released(&self, footprint: u64) {
-        self.pool.release(footprint);
-    }
-
     /// Bytes that the heap has and has not lent.
     pub(crate) fn idle(&self) -> u64 {
         self.idle.load(Ordering::Relaxed)

@@ -47,6 +47,8 @@
 pub mod assembler;
 #[allow(unsafe_code, reason = "allocates, and writes to memory that is not initialised yet")]
 mod block;
+#[allow(unsafe_code, reason = "cuts memory into blocks")]
+mod chunk;
 pub mod config;
 pub mod counters;
 mod coverage;
@@ -59,6 +61,8 @@ mod home;
 #[allow(unsafe_code, reason = "reads memory that a backend has lent")]
 pub mod lend;
 mod order;
+#[allow(unsafe_code, reason = "zeroed memory on huge pages")]
+mod pages;
 #[allow(unsafe_code, reason = "reads memory that coverage says is initialised")]
 mod placement;
 pub mod pool;

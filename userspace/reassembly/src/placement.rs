@@ -20,15 +20,16 @@ impl Filled {
     /// Fills `buffer` with an event that came in one datagram.
     #[inline]
     pub(crate) fn whole(mut buffer: Buffer, facts: &Facts, payload: &Pieces<'_>) -> Self {
-        buffer.label(facts, payload.len() as u32);
-        write(&mut buffer, 0, payload, 0..payload.len());
+        let len = payload.len() as u32;
+        buffer.label(facts, len);
+        write(&mut buffer, len, 0, payload, 0..payload.len());
         Self(buffer)
     }
 
     /// Lets `buffer` keep the memory of a datagram that was a whole event.
     #[inline]
     pub(crate) fn lent(mut buffer: Buffer, facts: &Facts, loan: Loan) -> Self {
-        buffer.label(facts, loan.as_slice().len() as u32);
+        buffer.label(facts, 0);
         buffer.keep(loan);
         Self(buffer)
     }
@@ -37,7 +38,7 @@ impl Filled {
     #[inline]
     pub(crate) fn as_slice(&self) -> &[u8] {
         // SAFETY: a `Filled` is made in three places. `whole` has just written
-        // as many bytes as it noted; `lent` has noted as many as are on loan.
+        // as many bytes as it noted; `keep` notes as many as are on loan.
         // `Placement::complete` asks the coverage, which reports every byte to
         // be written (`place` writes what it reports) before it counts the
         // byte as covered.
@@ -92,10 +93,10 @@ impl Placement {
         heap: &mut Heap,
     ) -> Result<u32, Refusal> {
         let Self { buffer, coverage } = self;
-        let end = offset + payload.len() as u32;
+        let (length, end) = (coverage.length(), offset + payload.len() as u32);
         coverage.insert(offset..end, heap, |gap| {
             let in_payload = (gap.start - offset) as usize..(gap.end - offset) as usize;
-            write(buffer, gap.start as usize, payload, in_payload);
+            write(buffer, length, gap.start as usize, payload, in_payload);
         })
     }
 
@@ -127,19 +128,23 @@ impl Placement {
     }
 }
 
-/// Writes `range` of the payload to `at` on.
+/// Writes `range` of the payload to `at` on, in a buffer that has been
+/// labelled with the length `len`.
 #[inline]
-fn write(buffer: &mut Buffer, at: usize, payload: &Pieces<'_>, range: Range<usize>) {
+fn write(buffer: &mut Buffer, len: u32, at: usize, payload: &Pieces<'_>, range: Range<usize>) {
     if let Some(bytes) = payload.first().get(range.clone()) {
         // All of it in one place: the usual case.
-        return buffer.write(at, bytes);
+        // SAFETY: both callers, `whole` and `Placement`, have labelled it.
+        return unsafe { buffer.write(at, bytes, len) };
     }
     let mut start = 0;
     for piece in payload.iter() {
         let end = start + piece.len();
         let (from, to) = (range.start.max(start), range.end.min(end));
         if from < to {
-            buffer.write(at + (from - range.start), &piece[from - start..to - start]);
+            let bytes = &piece[from - start..to - start];
+            // SAFETY: as above.
+            unsafe { buffer.write(at + (from - range.start), bytes, len) };
         }
         start = end;
     }

@@ -28,14 +28,18 @@ use crossbeam_queue::ArrayQueue;
 use crossbeam_utils::CachePadded;
 
 use crate::{
-    block::{Block, footprint},
+    block::{Block, Freed, footprint},
+    chunk::{CHUNK, Cutter, slack},
     coverage::SCRATCH_BYTES,
-    home::Home,
+    home::{Home, KEPT_CLASSES},
     size_class::{LINE, class_of, size_of_class},
 };
 
 /// Free blocks that one class keeps at most; more go back to the allocator.
 const MAX_FREE: u64 = 1 << 17;
+/// A pool with room for at least so many chunks cuts small blocks out of
+/// them.
+const MIN_CHUNKS: u64 = 64;
 
 /// What a [`Pool`] may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +66,8 @@ pub struct Pool {
     /// Bytes of all blocks there are. On a line of its own: everybody reads
     /// the fields around it, few write here.
     held: CachePadded<AtomicU64>,
+    /// Bytes of chunks that are in no block, and will not be.
+    unused: CachePadded<AtomicU64>,
     /// How often somebody found nothing.
     calls: CachePadded<AtomicU64>,
     /// All heaps, for statistics.
@@ -81,6 +87,7 @@ impl Pool {
             config,
             classes,
             held: CachePadded::new(AtomicU64::new(0)),
+            unused: CachePadded::new(AtomicU64::new(0)),
             calls: CachePadded::new(AtomicU64::new(0)),
             homes: Mutex::new(Vec::new()),
         })
@@ -94,12 +101,24 @@ impl Pool {
         let mut homes = self.homes();
         homes.retain(|home| home.strong_count() > 0);
         let in_heaps: u64 = homes.iter().filter_map(Weak::upgrade).map(|home| home.idle()).sum();
-        self.held().saturating_sub(self.free() + in_heaps)
+        self.held().saturating_sub(self.free() + self.unused() + in_heaps)
     }
 
     /// Bytes held: lent, and in the free lists. Never more than the budget.
     pub fn held(&self) -> u64 {
         self.held.load(Ordering::Relaxed)
+    }
+
+    /// Bytes held that are in no block, and will not be.
+    pub(crate) fn unused(&self) -> u64 {
+        self.unused.load(Ordering::Relaxed)
+    }
+
+    /// Lets go of a chunk that is not used up.
+    pub(crate) fn finish(&self, cutter: Cutter) {
+        self.unused.fetch_add(cutter.uncut(), Ordering::Relaxed);
+        let freed = cutter.finish();
+        self.freed(freed);
     }
 
     /// Bytes that may be held.
@@ -159,17 +178,42 @@ impl Pool {
     /// nothing.
     #[cold]
     pub(crate) fn allocate(&self, class: usize) -> Option<Block> {
-        let Class { size, free } = self.classes.get(class)?;
-        // The free list first: a block that exists has somewhere to go.
-        free.get_or_init(|| {
-            let most = (self.config.budget / size).clamp(1, MAX_FREE);
-            ArrayQueue::new(most as usize)
-        });
+        let Class { size, .. } = self.class_in_use(class)?;
         let block = Block::allocate(*size, class as u8);
         if block.is_none() {
             self.release(footprint(*size));
         }
         block
+    }
+
+    /// A new chunk of blocks of a class, if there is room for one, and the
+    /// class and the pool are such that it has chunks.
+    #[cold]
+    pub(crate) fn chunk(&self, class: usize) -> Option<Cutter> {
+        if class >= KEPT_CLASSES
+            || self.config.budget < MIN_CHUNKS * CHUNK as u64
+            || !self.reserve(CHUNK as u64)
+        {
+            return None;
+        }
+        let Class { size, .. } = self.class_in_use(class)?;
+        let cutter = Cutter::new(*size, class as u8);
+        if cutter.is_some() {
+            self.unused.fetch_add(slack(*size), Ordering::Relaxed);
+        } else {
+            self.release(CHUNK as u64);
+        }
+        cutter
+    }
+
+    /// The class, with a free list: a block that exists has somewhere to go.
+    fn class_in_use(&self, class: usize) -> Option<&Class> {
+        let class = self.classes.get(class)?;
+        class.free.get_or_init(|| {
+            let most = (self.config.budget / class.size).clamp(1, MAX_FREE);
+            ArrayQueue::new(most as usize)
+        });
+        Some(class)
     }
 
     /// Keeps a block that has no home.
@@ -186,10 +230,21 @@ impl Pool {
     /// Frees a block that has no home.
     #[cold]
     pub(crate) fn discard(&self, block: Block) {
-        let footprint = footprint(block.size() as u64);
-        drop(block);
         // After the memory is gone: `held` is never less than what there is.
-        self.release(footprint);
+        let freed = block.free();
+        self.freed(freed);
+    }
+
+    /// Memory is gone.
+    pub(crate) fn freed(&self, freed: Freed) {
+        match freed {
+            Freed::Block(footprint) => self.release(footprint),
+            Freed::Nothing => {}
+            Freed::Chunk { unused } => {
+                self.unused.fetch_sub(unused, Ordering::Relaxed);
+                self.release(CHUNK as u64);
+            }
+        }
     }
 
     /// Reserves room in the budget.
@@ -202,8 +257,7 @@ impl Pool {
             .is_ok()
     }
 
-    /// So much memory is gone.
-    pub(crate) fn release(&self, footprint: u64) {
+    fn release(&self, footprint: u64) {
         self.held.fetch_sub(footprint, Ordering::Relaxed);
     }
 

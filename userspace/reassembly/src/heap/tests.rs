@@ -18,10 +18,15 @@ fn used(heap: &mut Heap) -> (u64, u64) {
 
 const KIB: u64 = footprint(1024);
 
-fn bytes(buffer: &mut Buffer, len: u32) -> &[u8] {
-    let facts = Facts { event_number: 0, data_id: 0, lane: 0, worker: 0, fragments: 1, lb: None };
-    buffer.label(&facts, len);
-    // SAFETY: the callers have written so many bytes.
+const FACTS: Facts =
+    Facts { event_number: 0, data_id: 0, lane: 0, worker: 0, fragments: 1, lb: None };
+
+/// Writes an event that is all of `text`, and reads it back.
+fn write<'a>(buffer: &'a mut Buffer, text: &[u8]) -> &'a [u8] {
+    buffer.label(&FACTS, text.len() as u32);
+    // SAFETY: labelled with this length.
+    unsafe { buffer.write(0, text, text.len() as u32) };
+    // SAFETY: all of it has been written.
     unsafe { buffer.written() }
 }
 
@@ -99,20 +104,28 @@ fn the_last_class_is_cut_also_where_a_heap_keeps_it() {
 }
 
 #[test]
-fn buffers_start_on_a_line_and_large_ones_on_a_huge_page() {
+fn buffers_start_on_a_line_and_large_ones_at_the_start_of_a_huge_page() {
     let mut heap = heap(64 << 20, 32 << 20);
     for (size, align) in [(1, 64), (300, 64), (100_000, 64), (HUGE as u64, HUGE), (5 << 20, HUGE)] {
         let mut buffer = heap.take(size).expect("fits");
-        buffer.write(0, &[7]);
-        assert_eq!(bytes(&mut buffer, 1).as_ptr().addr() % align, 0, "{size}");
+        let start = write(&mut buffer, &[7]).as_ptr().addr();
+        assert_eq!((start - 64) % align, 0, "{size}");
     }
 }
 
 #[test]
-#[should_panic(expected = "write beyond the buffer")]
-fn a_write_beyond_the_buffer_is_stopped() {
+#[should_panic(expected = "write beyond the event")]
+fn a_write_beyond_the_event_is_stopped() {
     let mut buffer = heap(1 << 20, 1 << 20).take(256).expect("fits");
-    buffer.write(250, &[0; 7]);
+    buffer.label(&FACTS, 255);
+    // SAFETY: labelled with this length.
+    unsafe { buffer.write(250, &[0; 6], 255) };
+}
+
+#[test]
+#[should_panic(expected = "an event beyond the buffer")]
+fn an_event_beyond_the_buffer_is_stopped() {
+    heap(1 << 20, 1 << 20).take(256).expect("fits").label(&FACTS, 257);
 }
 
 #[test]
@@ -124,8 +137,7 @@ fn a_buffer_outlives_heap_and_pool() {
         drop(heap);
         assert!(pool.in_use() >= size);
         drop(pool);
-        buffer.write(0, b"still there");
-        assert_eq!(bytes(&mut buffer, 11), b"still there");
+        assert_eq!(write(&mut buffer, b"still there"), b"still there");
     }
 }
 
@@ -168,4 +180,44 @@ fn a_heap_keeps_only_so_much() {
     let held = pool.held();
     drop((0..900).map(|_| other.take(1024).expect("fits")).collect::<Vec<_>>());
     assert_eq!(pool.held(), held, "taken over from the pool, not allocated");
+}
+
+#[test]
+fn small_buffers_of_a_large_pool_share_huge_pages() {
+    let pool = Pool::new(PoolConfig { budget: 256 << 20, max_event: 1 << 20 });
+    let mut heap = Heap::new(pool.clone());
+    let count = if cfg!(miri) { 5 } else { 5000 };
+    let mut all: Vec<_> = (0..count).map(|_| heap.take(1024).expect("fits")).collect();
+    for (nth, buffer) in (0u32..).zip(&mut all) {
+        assert_eq!(write(buffer, &nth.to_le_bytes()), nth.to_le_bytes());
+    }
+    let mut pages: Vec<_> =
+        all.iter_mut().map(|buffer| write(buffer, &[1]).as_ptr().addr() / HUGE).collect();
+    pages.dedup();
+    assert_eq!(pages.len(), (count * KIB as usize).div_ceil(HUGE - 64));
+    assert_eq!(pool.in_use(), count as u64 * KIB);
+    assert_eq!(pool.held(), (pages.len() * HUGE) as u64);
+    // Chunks go with the last of their blocks, heap or no heap.
+    let last = all.pop();
+    drop(all);
+    drop(heap);
+    assert_eq!(pool.held(), HUGE as u64);
+    drop(last);
+    assert_eq!((pool.held(), pool.in_use()), (0, 0));
+}
+
+#[test]
+fn chunks_of_one_class_make_room_for_another() {
+    let budget = 128 << 20;
+    let pool = Pool::new(PoolConfig { budget, max_event: 1 << 20 });
+    let mut heap = Heap::new(pool.clone());
+    let size = 32 << 10;
+    let all: Vec<_> = std::iter::from_fn(|| heap.take(size)).collect();
+    assert!(pool.held() <= budget && pool.held() + footprint(size) > budget);
+    drop(all);
+    heap.tend();
+    let large: Vec<_> = std::iter::from_fn(|| heap.take(1 << 20)).collect();
+    assert_eq!(large.len() as u64, budget / footprint(1 << 20));
+    drop(large);
+    assert_eq!(used(&mut heap).0, 0);
 }
