@@ -161,6 +161,13 @@ impl Assembler {
     /// changes nothing else.
     #[inline]
     pub fn foresee(&mut self, datagram: &[u8]) {
+        // What few events need is in the cache anyway.
+        if self.events.len() >= foresight::WORTHWHILE {
+            self.look_up_soon(datagram);
+        }
+    }
+
+    fn look_up_soon(&mut self, datagram: &[u8]) {
         let hint = match Headers::parse(datagram, self.config.framing) {
             Ok(Headers { re, .. }) => {
                 let key = Key { event_number: re.event_number(), data_id: re.data_id() };
@@ -314,6 +321,35 @@ impl Assembler {
     /// A fragment of an event in progress.
     #[inline]
     fn add(
+        &mut self,
+        slot: u32,
+        fragment: &Fragment<'_>,
+        sink: &mut impl Sink,
+    ) -> Result<Outcome, Rejection> {
+        let quantum_shift = self.quantum_shift;
+        let Some(event) = self.events.get_mut(slot) else { return Ok(Outcome::Ignored) };
+        // In order, within a quantum of time, in one piece: most are.
+        let bytes = fragment.payload.first();
+        if event.placement.length() == fragment.length
+            && bytes.len() == fragment.payload.len()
+            && (event.progress_ns ^ self.now_ns) >> quantum_shift == 0
+            && event.placement.append(fragment.offset, bytes)
+        {
+            let new = bytes.len() as u32;
+            event.fragments += 1;
+            event.received += new;
+            event.progress_ns = self.now_ns;
+            self.counters.fragments += 1;
+            self.counters.bytes += u64::from(new);
+            self.bytes_in_progress += u64::from(new);
+            return Ok(Outcome::Placed);
+        }
+        self.add_elsewhere(slot, fragment, sink)
+    }
+
+    /// As [`Self::add`], whatever the fragment.
+    #[inline(never)]
+    fn add_elsewhere(
         &mut self,
         slot: u32,
         fragment: &Fragment<'_>,

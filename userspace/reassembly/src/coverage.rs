@@ -91,6 +91,25 @@ impl Coverage {
         }
     }
 
+    /// Covers `start..end` if that simply goes on where the run of bytes so far
+    /// ends, and does not complete the event: the usual case, in a few
+    /// instructions. `false`, and nothing has changed, otherwise.
+    #[inline(always)]
+    pub(crate) fn append(&mut self, start: u32, end: u32) -> bool {
+        match &mut self.shape {
+            // A run that starts at 0 and is not empty is a fragment that was
+            // not the last, so the stride is known.
+            Shape::Run(run) if run.end == start && run.start == 0 && end < self.length => {
+                if start == 0 || end <= start {
+                    return false;
+                }
+                run.end = end;
+                true
+            }
+            _ => false,
+        }
+    }
+
     /// Covers `range` (not empty, within the length). Each part of it that
     /// was not covered is reported to `gap` exactly once, in ascending order;
     /// the sum of their lengths is returned, 0 for a duplicate.

@@ -12,6 +12,8 @@
 
 use crate::slab::Key;
 
+/// Events in progress from which on looking ahead costs less than it saves.
+pub(crate) const WORTHWHILE: usize = 4096;
 /// Datagrams that are foreseen at a time.
 pub(crate) const AHEAD: usize = 16;
 /// How long before its turn a datagram's slot is asked for …

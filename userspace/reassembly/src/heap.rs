@@ -59,6 +59,27 @@ impl Heap {
                 self.push(block);
                 None
             }
+            None => self.take_returned(class, bytes),
+        }
+    }
+
+    /// The first of the class that has come home, if any has; the others are
+    /// kept.
+    #[inline]
+    fn take_returned(&mut self, class: usize, bytes: u64) -> Option<Buffer> {
+        if self.home.is_empty() {
+            return self.take_elsewhere(class, bytes);
+        }
+        let mut wanted = None;
+        for block in self.home.collect() {
+            if wanted.is_none() && block.class() == class && bytes <= block.size() as u64 {
+                wanted = Some(block);
+            } else {
+                self.push(block);
+            }
+        }
+        match wanted {
+            Some(block) => Some(block.lend()),
             None => self.take_elsewhere(class, bytes),
         }
     }
@@ -115,12 +136,6 @@ impl Heap {
 
     fn take_elsewhere(&mut self, class: usize, bytes: u64) -> Option<Buffer> {
         let size = self.pool.size(class).filter(|size| bytes <= *size)?;
-        if class < self.free.len() && !self.home.is_empty() {
-            self.collect();
-            if let Some(block) = self.pop(class) {
-                return Some(block.lend());
-            }
-        }
         let mut block = match self.pool.pop(class) {
             Some(block) => block,
             None => match self.cut(class) {

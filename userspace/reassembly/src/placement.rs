@@ -79,6 +79,23 @@ impl Placement {
         self.buffer.footprint()
     }
 
+    /// Writes `bytes`, which belong at `offset`, if they simply go on where
+    /// the event's bytes so far end, and do not complete it. `false`, and
+    /// nothing has been written, otherwise.
+    #[inline(always)]
+    pub(crate) fn append(&mut self, offset: u32, bytes: &[u8]) -> bool {
+        let Some(end) = u32::try_from(bytes.len()).ok().and_then(|len| offset.checked_add(len))
+        else {
+            return false;
+        };
+        if !self.coverage.append(offset, end) {
+            return false;
+        }
+        // SAFETY: labelled with the event's length in `new`.
+        unsafe { self.buffer.write(offset as usize, bytes, self.coverage.length()) };
+        true
+    }
+
     /// Writes those bytes of `payload`, which belongs at `offset`, that have
     /// not been written yet, and returns how many those were. The payload is
     /// not empty and within the event's length.
