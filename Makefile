@@ -7,7 +7,7 @@ CARGO = cargo
 DEPS = @sh scripts/deps.sh
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build test test-fast bench bench-core bench-lend soak lint fmt deny advisories ebpf ebpf-check ci deps clean
+.PHONY: help demo build test test-fast bench bench-core bench-handoff bench-lend soak lint fmt deny advisories ebpf ebpf-check ci deps clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -37,6 +37,11 @@ bench-core: ## the reassembly core against memcpy and the incumbent's algorithm 
 	$(DEPS) rust build
 	$(CARGO) build --release --locked --package xdpsar-bench --bin bench-core
 	$(CARGO) run --release --locked --quiet --package xdpsar-bench --bin bench-core -- $(BENCH_CORE)
+
+bench-handoff: ## from workers to consumers: ns per item against other queues, and latency (BENCH_HANDOFF='--repeats 3')
+	$(DEPS) rust build
+	$(CARGO) build --release --locked --package xdpsar-bench --bin bench-handoff
+	$(CARGO) run --release --locked --quiet --package xdpsar-bench --bin bench-handoff -- $(BENCH_HANDOFF)
 
 bench-lend: ## events lent from packet memory against copied ones, per event at the receiver (as root; a minute)
 	$(DEPS) rust build net

@@ -1,0 +1,71 @@
+//! The hand-off from workers to consumers: what an item costs, and how long
+//! an event takes to a consumer's hands.
+//!
+//! ```text
+//!  core 0: producers ── contestant's queue, 1024 items ──▶ core 1: consumers
+//! ```
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`queue`] | the contestants behind one face |
+//! | [`plain`] | what one would write first |
+//! | [`incumbent`] | the incumbent's queue |
+//! | [`throughput`] | nanoseconds per item at full speed |
+//! | [`latency`] | from the last fragment to the consumer |
+#![forbid(unsafe_code)]
+
+mod incumbent;
+mod latency;
+mod plain;
+mod queue;
+mod throughput;
+
+use clap::Parser;
+use xdpsar_bench::machine;
+
+/// Items that each contestant's queue takes.
+const CAPACITY: usize = 1024;
+
+/// Measures the hand-off against other queues, all in turn in one run.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Arguments {
+    /// Interleaved repetitions; the tables show medians.
+    #[arg(long, default_value_t = 7)]
+    repeats: usize,
+    /// Items of a throughput run.
+    #[arg(long, default_value_t = 500_000)]
+    items: u64,
+    /// Events of a latency run.
+    #[arg(long, default_value_t = 4000)]
+    events: u64,
+    /// Only this table.
+    #[arg(long)]
+    only: Option<Table>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Table {
+    Throughput,
+    Latency,
+}
+
+fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    if arguments.only != Some(Table::Latency) {
+        throughput::run(arguments.repeats, arguments.items)?;
+    }
+    if arguments.only != Some(Table::Throughput) {
+        latency::run(arguments.repeats, arguments.events)?;
+    }
+    println!(
+        "Medians of {} interleaved runs; queues of {CAPACITY}; producers on core 0, consumers on \
+         core 1. {}, {} cores, {}, commit {}. `make bench-handoff`",
+        arguments.repeats,
+        machine::kernel(),
+        machine::cores(),
+        machine::processor(),
+        machine::commit(),
+    );
+    Ok(())
+}
