@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`lab`] | two namespaces joined by a veth pair: made, addressed, tried out, and removed again |
 //! | [`host`] | one of the two: run a closure, a thread or a command there, ask what its interface is up to |
+//! | [`pace`] | patience for slow machines, and never more on the way than buffers hold |
 //! | [`payload`] | event bytes that say which event they are of, and where in it |
 //! | [`privilege`] | may this process do that, and what a test does when it may not |
 //! | [`tool`] | `ip`, `ethtool`, `ping`: run one, and say all about it when it fails |
@@ -18,6 +19,7 @@
 mod binary;
 pub mod host;
 pub mod lab;
+pub mod pace;
 pub mod payload;
 pub mod privilege;
 pub mod tool;

@@ -6,18 +6,23 @@ use std::{
     process::{Command, Stdio},
     sync::mpsc,
     thread,
-    time::{Duration, Instant},
 };
 
 use xdpsar::{
     Backend, Event, EventOptions, Lend, Overflow, Reassembler, Segmenter, Stats, XdpOptions,
 };
-use xdpsar_tests::{Lab, LabConfig, privileged};
+use xdpsar_tests::{
+    Lab, LabConfig,
+    pace::{PATIENCE, Window, until},
+    privileged,
+};
 
 const PORT: u16 = 19522;
 /// Longest event in one datagram at an MTU of 1500.
 const LONGEST: usize = 1500 - 28 - 36;
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Datagrams on the way: half of the smallest RX ring that a worker here has
+/// (2048 entries, shared by three), so that none is lost for want of speed.
+const ON_THE_WAY: u64 = 256;
 
 fn pattern(number: u64) -> Vec<u8> {
     let length = 1 + (number as usize * 7919) % LONGEST;
@@ -51,17 +56,40 @@ fn start(lab: &Lab, workers: usize, frames: u32) -> Reassembler {
     })
 }
 
-fn send(lab: &Lab, numbers: std::ops::Range<u64>) {
+/// Sends those events, each in one datagram, as `window` lets them.
+fn send(lab: &Lab, window: &Window, numbers: std::ops::Range<u64>) {
     lab.sender.run(|| {
         let mut sender =
-            Segmenter::builder(listen(lab)).ports(8).mtu(1500).rate_gbps(0.1).open().expect("open");
-        for number in numbers {
+            Segmenter::builder(listen(lab)).ports(8).mtu(1500).open().expect("a sender");
+        for (sent, number) in (0..).zip(numbers) {
+            window.admit(sent);
             let options = EventOptions {
                 event_number: Some(number),
                 entropy: Some(number as u16),
                 ..EventOptions::default()
             };
             sender.send_with(&pattern(number), options).expect("sent");
+        }
+    });
+}
+
+/// Sends those events, and takes each from `receiver` and hands it on.
+fn transfer(
+    lab: &Lab,
+    receiver: &Reassembler,
+    numbers: std::ops::Range<u64>,
+    mut take: impl FnMut(u64, Event),
+) {
+    let window = Window::new(ON_THE_WAY);
+    thread::scope(|scope| {
+        scope.spawn(|| send(lab, &window, numbers.clone()));
+        for count in 1..=numbers.end - numbers.start {
+            let event = receiver.recv_timeout(PATIENCE).unwrap_or_else(|_| {
+                panic!("no event {count} of {numbers:?}, {:?}", receiver.stats());
+            });
+            window.arrived();
+            check(&event);
+            take(count, event);
         }
     });
 }
@@ -92,29 +120,22 @@ fn thousands_of_events_held_cost_no_packet_and_outlive_their_receiver() {
             }
         });
         let mut held = Vec::new();
-        thread::scope(|scope| {
-            scope.spawn(|| send(&lab, 0..ALL));
-            let mut batch = Vec::new();
-            for count in 1..=ALL {
-                let event = receiver.recv_timeout(PATIENCE).unwrap_or_else(|_| {
-                    panic!("{count} of {ALL} came, {:?}", receiver.stats());
-                });
-                check(&event);
-                match held.len() {
-                    // The first of them have all that may be lent.
-                    0..HELD => held.push(event),
-                    // These go at once, or on another thread.
-                    _ if count % 2 == 0 => drop(event),
-                    _ => batch.push(event),
-                }
-                // A slow consumer lets go of some, elsewhere, later on.
-                if held.len() == HELD && count % 16 == 0 && count > ALL / 2 {
-                    batch.extend(held.drain(..8));
-                    held.extend(batch.drain(..8));
-                }
-                if batch.len() >= 64 {
-                    to_dropper.send(std::mem::take(&mut batch)).expect("the dropper lives");
-                }
+        let mut batch = Vec::new();
+        transfer(&lab, &receiver, 0..ALL, |count, event| {
+            match held.len() {
+                // The first of them have all that may be lent.
+                0..HELD => held.push(event),
+                // These go at once, or on another thread.
+                _ if count % 2 == 0 => drop(event),
+                _ => batch.push(event),
+            }
+            // A slow consumer lets go of some, elsewhere, later on.
+            if held.len() == HELD && count % 16 == 0 && count > ALL / 2 {
+                batch.extend(held.drain(..8));
+                held.extend(batch.drain(..8));
+            }
+            if batch.len() >= 64 {
+                to_dropper.send(std::mem::take(&mut batch)).expect("the dropper lives");
             }
         });
         drop(to_dropper);
@@ -131,12 +152,7 @@ fn thousands_of_events_held_cost_no_packet_and_outlive_their_receiver() {
         // Their memory is theirs: the queue is free for the next receiver,
         // and what that one receives ends up elsewhere.
         let receiver = start(&lab, workers, FRAMES);
-        thread::scope(|scope| {
-            scope.spawn(|| send(&lab, ALL..ALL + 3000));
-            for _ in 0..3000 {
-                check(&receiver.recv_timeout(PATIENCE).expect("an event"));
-            }
-        });
+        transfer(&lab, &receiver, ALL..ALL + 3000, |_, event| drop(event));
         receiver.join();
         assert_clean(&receiver.stats(), 3000);
         held.iter().for_each(check);
@@ -153,12 +169,7 @@ fn short_events_are_copied_and_off_means_off() {
             let builder = Reassembler::builder(listen(&lab)).backend(Backend::Xdp).ports(8);
             builder.lend(lend).start().expect("started")
         });
-        thread::scope(|scope| {
-            scope.spawn(|| send(&lab, 0..500));
-            for _ in 0..500 {
-                check(&receiver.recv_timeout(PATIENCE).expect("an event"));
-            }
-        });
+        transfer(&lab, &receiver, 0..500, |_, event| drop(event));
         receiver.join();
         let stats = receiver.stats();
         let lent = (0..500).filter(|number| pattern(*number).len() >= from).count() as u64;
@@ -182,22 +193,14 @@ fn a_receiver_killed_with_its_memory_lent_leaves_the_queue_to_the_next() {
         .stderr(Stdio::null())
         .spawn()
         .expect("started");
-    let deadline = Instant::now() + PATIENCE;
-    while lab.receiver.xdp_programs().is_empty() {
-        assert!(Instant::now() < deadline, "the program is not attached");
-        thread::sleep(Duration::from_millis(10));
-    }
-    send(&lab, 0..1000);
+    until("the program is attached", || !lab.receiver.xdp_programs().is_empty());
+    // Whether they fit is all the same.
+    send(&lab, &Window::new(1000), 0..1000);
     killed.kill().expect("killed");
     killed.wait().expect("gone");
 
     let receiver = start(&lab, 1, 1024);
-    thread::scope(|scope| {
-        scope.spawn(|| send(&lab, 0..3000));
-        for _ in 0..3000 {
-            check(&receiver.recv_timeout(PATIENCE).expect("an event"));
-        }
-    });
+    transfer(&lab, &receiver, 0..3000, |_, event| drop(event));
     receiver.join();
     assert_clean(&receiver.stats(), 3000);
 }
