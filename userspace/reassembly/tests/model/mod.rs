@@ -47,6 +47,8 @@ impl Traffic {
 #[derive(Debug)]
 struct Partial {
     bytes: Vec<Option<u8>>,
+    /// How many of them have come.
+    received: u64,
     fragments: u32,
     lb: Option<(u64, u16)>,
     first_ns: u64,
@@ -56,10 +58,6 @@ struct Partial {
 }
 
 impl Partial {
-    fn received(&self) -> u64 {
-        self.bytes.iter().flatten().count() as u64
-    }
-
     fn runs(&self) -> usize {
         let starts = |pair: &[Option<u8>]| pair[0].is_none() && pair[1].is_some();
         usize::from(self.bytes[0].is_some()) + self.bytes.windows(2).filter(|p| starts(p)).count()
@@ -97,7 +95,7 @@ impl Model {
     }
 
     pub(crate) fn in_progress(&self) -> (usize, u64) {
-        (self.partial.len(), self.partial.values().map(Partial::received).sum())
+        (self.partial.len(), self.partial.values().map(|p| p.received).sum())
     }
 
     /// Something whose headers the wire crate judges.
@@ -258,6 +256,7 @@ impl Model {
         let (steps, quantum) = (self.steps, self.quantum);
         let partial = self.partial.entry(one.key).or_insert_with(|| Partial {
             bytes: vec![None; one.length as usize],
+            received: 0,
             fragments: 0,
             lb: one.lb(),
             first_ns: now,
@@ -287,12 +286,13 @@ impl Model {
             self.counters.fragments += 1;
         }
         self.counters.bytes += new;
+        partial.received += new;
         partial.fragments += 1;
         if partial.progress_ns / quantum != now / quantum {
             partial.progressed = steps;
         }
         partial.progress_ns = now;
-        if partial.bytes.iter().any(Option::is_none) {
+        if partial.received < u64::from(one.length) {
             return Outcome::Placed;
         }
         let partial = self.partial.remove(&one.key).expect("just used");
@@ -342,7 +342,7 @@ impl Model {
             data_id: key.1,
             length: partial.bytes.len() as u32,
             fragments: partial.fragments,
-            bytes: partial.received(),
+            bytes: partial.bytes.iter().flatten().count() as u64,
             cause,
         };
         assert_eq!(*lost, expected);
