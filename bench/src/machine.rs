@@ -24,6 +24,14 @@ pub fn cores() -> usize {
     info.lines().filter(|line| line.starts_with("processor")).count()
 }
 
+/// For how long the hypervisor has taken cores away from this machine, in
+/// ticks of the kernel (10 ms); 0 where the kernel does not say.
+pub fn stolen() -> u64 {
+    let text = std::fs::read_to_string("/proc/stat").unwrap_or_default();
+    // cpu user nice system idle iowait irq softirq steal …
+    text.split_whitespace().nth(8).and_then(|ticks| ticks.parse().ok()).unwrap_or(0)
+}
+
 /// The commit of the checkout in the working directory, with a `+` when files
 /// differ from it.
 pub fn commit() -> String {

@@ -23,7 +23,7 @@ use xdpsar_reassembly::{
 use xdpsar_wire::{LbFraming, Pieces, ReHeader};
 use zerocopy::IntoBytes;
 
-use crate::{CAPACITY, queue::Contestant};
+use crate::{CAPACITY, calm::Calm, queue::Contestant};
 
 const CONTESTANTS: [Contestant; 6] = [
     Contestant::Handoff(Wait::Spin),
@@ -54,41 +54,41 @@ const PACES: [Pace; 3] = [
 
 /// Of one run, in nanoseconds.
 struct Figures {
-    /// Of the time to the consumer: p50, p99, p99.9.
-    percentiles: [f64; 3],
+    /// Of the time to the consumer: p50, p99.
+    percentiles: [f64; 2],
     /// What putting a batch into the queue took the worker, in the mean.
     put: f64,
 }
 
-pub(crate) fn run(repeats: usize, events: u64) -> anyhow::Result<()> {
+pub(crate) fn run(calm: &mut Calm, rounds: usize, events: u64) -> anyhow::Result<()> {
     let mut runs = PACES.map(|_| CONTESTANTS.map(|_| Vec::new()));
-    for _ in 0..repeats {
+    for _ in 0..rounds {
         for (pace, runs) in PACES.into_iter().zip(&mut runs) {
             for (contestant, runs) in CONTESTANTS.into_iter().zip(runs) {
-                runs.push(measure(contestant, pace, events)?);
+                runs.push(calm.run(|| measure(contestant, pace, events))?);
             }
         }
     }
-    println!(
-        "| pace | queue | p50 | p99 | p99.9 | worker's time per batch |\n|---|---|---|---|---|---|"
-    );
+    println!("| pace | queue | p50 | p99 | worker's time per batch |\n|---|---|---|---|---|");
     for (pace, runs) in PACES.into_iter().zip(runs) {
         for (contestant, runs) in CONTESTANTS.into_iter().zip(runs) {
-            let median = |figure: &dyn Fn(&Figures) -> f64| {
-                spread(runs.iter().map(figure).collect())[1] / 1000.0
+            let of = |figure: &dyn Fn(&Figures) -> f64| {
+                spread(runs.iter().map(|run| figure(run) / 1000.0).collect())
             };
-            let [p50, p99, p999] = [0, 1, 2].map(|at| median(&|run| run.percentiles[at]));
+            let [_, p50, _] = of(&|run| run.percentiles[0]);
+            let [low, p99, high] = of(&|run| run.percentiles[1]);
+            let [_, put, _] = of(&|run| run.put);
             println!(
-                "| {} | {} | {p50:.2} | {p99:.2} | {p999:.2} | {:.2} |",
+                "| {} | {} | {p50:.2} | **{p99:.2}** ({low:.2}–{high:.0}) | {put:.2} |",
                 pace.name,
                 contestant.name(),
-                median(&|run| run.put),
             );
         }
     }
     println!(
         "\nMicroseconds from just before an event's last fragment is ingested to the consumer that \
-         has the event, clock included; {events} events of {} bytes in two fragments.\n",
+         has the event, clock included; {rounds} runs of {events} \
+         events, of {} bytes in two fragments.\n",
         2 * FRAGMENT
     );
     Ok(())
@@ -159,7 +159,7 @@ fn measure(contestant: Contestant, pace: Pace, events: u64) -> anyhow::Result<Fi
         latencies.drain(..latencies.len() / 10);
         latencies.sort_by(f64::total_cmp);
         let at = |share: f64| latencies[(latencies.len() as f64 * share) as usize];
-        Ok(Figures { percentiles: [0.5, 0.99, 0.999].map(at), put })
+        Ok(Figures { percentiles: [0.5, 0.99].map(at), put })
     })
 }
 

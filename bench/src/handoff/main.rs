@@ -7,6 +7,7 @@
 //!
 //! | module | holds |
 //! |---|---|
+//! | [`calm`] | runs in which the machine was ours |
 //! | [`queue`] | the contestants behind one face |
 //! | [`plain`] | what one would write first |
 //! | [`incumbent`] | the incumbent's queue |
@@ -14,6 +15,7 @@
 //! | [`latency`] | from the last fragment to the consumer |
 #![forbid(unsafe_code)]
 
+mod calm;
 mod incumbent;
 mod latency;
 mod plain;
@@ -23,6 +25,8 @@ mod throughput;
 use clap::Parser;
 use xdpsar_bench::machine;
 
+use crate::calm::Calm;
+
 /// Items that each contestant's queue takes.
 const CAPACITY: usize = 1024;
 
@@ -30,14 +34,18 @@ const CAPACITY: usize = 1024;
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Arguments {
-    /// Interleaved repetitions; the tables show medians.
-    #[arg(long, default_value_t = 7)]
+    /// Interleaved runs of throughput; the tables show medians.
+    #[arg(long, default_value_t = 9)]
     repeats: usize,
     /// Items of a throughput run.
     #[arg(long, default_value_t = 500_000)]
     items: u64,
+    /// Interleaved runs of latency: many short ones, so that what disturbs the
+    /// machine for some milliseconds spoils few of them.
+    #[arg(long, default_value_t = 51)]
+    rounds: usize,
     /// Events of a latency run.
-    #[arg(long, default_value_t = 4000)]
+    #[arg(long, default_value_t = 500)]
     events: u64,
     /// Only this table.
     #[arg(long)]
@@ -52,16 +60,17 @@ enum Table {
 
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
+    let mut calm = Calm::default();
     if arguments.only != Some(Table::Latency) {
-        throughput::run(arguments.repeats, arguments.items)?;
+        throughput::run(&mut calm, arguments.repeats, arguments.items)?;
     }
     if arguments.only != Some(Table::Throughput) {
-        latency::run(arguments.repeats, arguments.events)?;
+        latency::run(&mut calm, arguments.rounds, arguments.events)?;
     }
     println!(
-        "Medians of {} interleaved runs; queues of {CAPACITY}; producers on core 0, consumers on \
-         core 1. {}, {} cores, {}, commit {}. `make bench-handoff`",
-        arguments.repeats,
+        "Medians of interleaved runs; queues of {CAPACITY}; producers on core 0, consumers on \
+         core 1. {} {}, {} cores, {}, commit {}. `make bench-handoff`",
+        calm.describe(),
         machine::kernel(),
         machine::cores(),
         machine::processor(),

@@ -7,7 +7,7 @@ use xdpsar_bench::spread::spread;
 use xdpsar_dataplane::pin;
 use xdpsar_handoff::Wait;
 
-use crate::queue::Contestant;
+use crate::{calm::Calm, queue::Contestant};
 
 const CONTESTANTS: [Contestant; 5] = [
     Contestant::Handoff(Wait::Adaptive),
@@ -20,14 +20,14 @@ const CONTESTANTS: [Contestant; 5] = [
 const CROWDS: [(usize, usize); 5] = [(1, 1), (1, 2), (1, 4), (2, 1), (2, 2)];
 const BATCHES: [usize; 3] = [1, 8, 64];
 
-pub(crate) fn run(repeats: usize, items: u64) -> anyhow::Result<()> {
+pub(crate) fn run(calm: &mut Calm, repeats: usize, items: u64) -> anyhow::Result<()> {
     let cases: Vec<_> =
         CROWDS.iter().flat_map(|&crowd| BATCHES.iter().map(move |&batch| (crowd, batch))).collect();
     let mut runs = vec![[const { Vec::new() }; CONTESTANTS.len()]; cases.len()];
     for _ in 0..repeats {
         for (&(crowd, batch), runs) in cases.iter().zip(&mut runs) {
             for (contestant, runs) in CONTESTANTS.into_iter().zip(runs) {
-                runs.push(measure(contestant, crowd, batch, items)?);
+                runs.push(calm.run(|| measure(contestant, crowd, batch, items))?);
             }
         }
     }
@@ -40,7 +40,7 @@ pub(crate) fn run(repeats: usize, items: u64) -> anyhow::Result<()> {
         });
         println!("| {producers} | {consumers} | {batch} | {} |", figures.join(" | "));
     }
-    println!("\nNanoseconds per item of 8 bytes, of wall time, from {items} items.\n");
+    println!("\nNanoseconds per item of 8 bytes, of wall time; {repeats} runs of {items} items.\n");
     Ok(())
 }
 

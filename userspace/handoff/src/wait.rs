@@ -5,8 +5,8 @@ use crate::sync::{AtomicU32, Ordering};
 /// How a consumer waits while there is nothing to take.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Wait {
-    /// Looks for as long as looking has lately been worth it, some
-    /// microseconds at most, then sleeps.
+    /// Looks for as long as looking has lately been worth it, 2048 times at
+    /// most, then sleeps.
     #[default]
     Adaptive,
     /// Never sleeps: least latency, for a core of one's own.
