@@ -18,6 +18,7 @@
 
 mod check;
 mod end;
+mod open;
 
 use std::sync::Arc;
 
@@ -33,8 +34,9 @@ use crate::{
     heap::Heap,
     lend::{Lender, NoLender},
     order::Order,
-    placement::{Filled, Placement},
+    placement::Placement,
     pool::Pool,
+    recent::Recent,
     slab::{InProgress, Key, Slab},
     table::{self, MAX_INDEX, Place, Table},
 };
@@ -106,9 +108,7 @@ pub struct Assembler {
     by_progress: Order,
     finished: Finished,
     counters: Counters,
-    /// The slot of the last fragment: fragments come in runs. The event may
-    /// have left it since; its key tells.
-    latest: u32,
+    recent: Recent,
     foresight: Foresight,
     /// log₂ of the nanoseconds of a quantum.
     quantum_shift: u32,
@@ -140,7 +140,7 @@ impl Assembler {
             by_progress: Order::new(events),
             finished: Finished::new(keys, config.timeout_ns),
             counters: Counters::default(),
-            latest: 0,
+            recent: Recent::new(),
             foresight: Foresight::new(),
             quantum_shift: quantum_shift(config.timeout_ns),
             now_ns: 0,
@@ -235,7 +235,15 @@ impl Assembler {
         self.now_ns = self.now_ns.max(now_ns);
         self.counters.datagrams += 1;
         self.counters.datagram_bytes += datagram.len() as u64;
-        let outcome = self.step(lane, datagram, lender, sink).unwrap_or_else(Outcome::Rejected);
+        let outcome = match Headers::parse(datagram.first(), self.config.framing) {
+            Ok(headers) => match self.append(&headers, &datagram, sink) {
+                Some(outcome) => outcome,
+                None => self
+                    .step(lane, &headers, datagram, lender, sink)
+                    .unwrap_or_else(Outcome::Rejected),
+            },
+            Err(error) => Outcome::Rejected(self.reject_headers(error)),
+        };
         if cfg!(debug_assertions) {
             self.check_invariants();
         }
@@ -252,22 +260,58 @@ impl Assembler {
         (self.events.len(), self.bytes_in_progress)
     }
 
+    /// The short way, which nearly every fragment takes: the next one of an
+    /// event that is where it is thought to be. `None`, and nothing has
+    /// happened, when that is not so.
     #[inline]
+    fn append(
+        &mut self,
+        headers: &Headers<'_>,
+        datagram: &Pieces<'_>,
+        sink: &mut impl Sink,
+    ) -> Option<Outcome> {
+        let (re, bytes) = (headers.re, datagram.first());
+        let key = Key { event_number: re.event_number(), data_id: re.data_id() };
+        let slot = self.recent.guess(key.event_number, key.data_id);
+        let event = self.events.get_mut(slot)?;
+        if !event.is(key)
+            || event.placement.length() != re.length()
+            || bytes.len() != datagram.len()
+            || (event.progress_ns ^ self.now_ns) >> self.quantum_shift != 0
+        {
+            return None;
+        }
+        let bytes = bytes.get(headers.len..)?;
+        let complete = event.placement.append(re.offset(), bytes)?;
+        let new = bytes.len() as u32;
+        event.fragments += 1;
+        event.received += new;
+        event.progress_ns = self.now_ns;
+        self.counters.fragments += 1;
+        self.counters.bytes += u64::from(new);
+        self.bytes_in_progress += u64::from(new);
+        if complete {
+            self.complete(slot, sink);
+            return Some(Outcome::Completed);
+        }
+        Some(Outcome::Placed)
+    }
+
+    /// Any fragment.
+    #[inline(never)]
     fn step(
         &mut self,
         lane: u16,
+        headers: &Headers<'_>,
         datagram: Pieces<'_>,
         lender: &mut impl Lender,
         sink: &mut impl Sink,
     ) -> Result<Outcome, Rejection> {
-        let fragment = self.parse(lane, datagram)?;
-        if self.events.get(self.latest).is_some_and(|event| event.is(fragment.key)) {
-            return self.add(self.latest, &fragment, sink);
-        }
+        let fragment = self.check(lane, headers, datagram)?;
         let hash = table::hash(fragment.key.event_number, fragment.key.data_id, self.config.seed);
         match self.look_up(hash, fragment.key) {
             Some(Place::InProgress(slot)) => {
-                self.latest = slot;
+                self.recent.note(fragment.key.event_number, fragment.key.data_id, slot);
                 self.add(slot, &fragment, sink)
             }
             Some(Place::Finished(position)) => {
@@ -287,11 +331,12 @@ impl Assembler {
     }
 
     #[inline]
-    fn parse<'a>(&mut self, lane: u16, datagram: Pieces<'a>) -> Result<Fragment<'a>, Rejection> {
-        let headers = match Headers::parse(datagram.first(), self.config.framing) {
-            Ok(headers) => headers,
-            Err(error) => return Err(self.reject_headers(error)),
-        };
+    fn check<'a>(
+        &mut self,
+        lane: u16,
+        headers: &Headers<'_>,
+        datagram: Pieces<'a>,
+    ) -> Result<Fragment<'a>, Rejection> {
         let Some(payload) = datagram.skip(headers.len) else {
             return Err(self.reject_headers(DatagramError::Short));
         };
@@ -326,35 +371,6 @@ impl Assembler {
         fragment: &Fragment<'_>,
         sink: &mut impl Sink,
     ) -> Result<Outcome, Rejection> {
-        let quantum_shift = self.quantum_shift;
-        let Some(event) = self.events.get_mut(slot) else { return Ok(Outcome::Ignored) };
-        // In order, within a quantum of time, in one piece: most are.
-        let bytes = fragment.payload.first();
-        if event.placement.length() == fragment.length
-            && bytes.len() == fragment.payload.len()
-            && (event.progress_ns ^ self.now_ns) >> quantum_shift == 0
-            && event.placement.append(fragment.offset, bytes)
-        {
-            let new = bytes.len() as u32;
-            event.fragments += 1;
-            event.received += new;
-            event.progress_ns = self.now_ns;
-            self.counters.fragments += 1;
-            self.counters.bytes += u64::from(new);
-            self.bytes_in_progress += u64::from(new);
-            return Ok(Outcome::Placed);
-        }
-        self.add_elsewhere(slot, fragment, sink)
-    }
-
-    /// As [`Self::add`], whatever the fragment.
-    #[inline(never)]
-    fn add_elsewhere(
-        &mut self,
-        slot: u32,
-        fragment: &Fragment<'_>,
-        sink: &mut impl Sink,
-    ) -> Result<Outcome, Rejection> {
         let Some(event) = self.events.get(slot) else { return Ok(Outcome::Ignored) };
         if event.placement.length() != fragment.length {
             return Err(self.reject(fragment, Rejection::LengthMismatch));
@@ -368,84 +384,6 @@ impl Assembler {
             return Ok(self.late(fragment));
         }
         self.place(slot, fragment, sink)
-    }
-
-    /// The first fragment of an event.
-    fn open(
-        &mut self,
-        hash: u32,
-        fragment: &Fragment<'_>,
-        lender: &mut impl Lender,
-        sink: &mut impl Sink,
-    ) -> Result<Outcome, Rejection> {
-        let size = fragment.payload.len();
-        if size == 0 && fragment.length > 0 {
-            self.counters.header_only += 1;
-            return Ok(Outcome::Ignored);
-        }
-        self.opened += 1;
-        let facts = Facts {
-            event_number: fragment.key.event_number,
-            data_id: fragment.key.data_id,
-            lane: fragment.lane,
-            worker: self.config.worker,
-            fragments: 1,
-            lb: fragment.lb,
-        };
-        if size == fragment.length as usize {
-            let Some(filled) = self.fill(fragment, &facts, lender, sink) else {
-                self.refuse(hash, fragment, sink);
-                return Err(self.reject(fragment, Rejection::Budget));
-            };
-            if size == 0 {
-                self.counters.empty_events += 1;
-            } else {
-                self.counters.fragments += 1;
-                self.counters.bytes += size as u64;
-            }
-            self.remember(fragment.key, hash, End::Over, None);
-            self.deliver(Event::new(filled), size as u64, sink);
-            return Ok(Outcome::Completed);
-        }
-        let Some(buffer) = self.make_room(fragment.length, false, sink) else {
-            self.refuse(hash, fragment, sink);
-            return Err(self.reject(fragment, Rejection::Budget));
-        };
-        let placement = Placement::new(buffer, &facts, fragment.length);
-        self.reserved += placement.reserved();
-        let slot = self.events.insert(InProgress {
-            event_number: fragment.key.event_number,
-            data_id: fragment.key.data_id,
-            hash,
-            fragments: 0,
-            received: 0,
-            progress_ns: self.now_ns,
-            placement,
-        });
-        self.table.insert(hash, Place::InProgress(slot));
-        self.by_progress.push_back(slot, self.now_ns);
-        self.latest = slot;
-        self.place(slot, fragment, sink)
-    }
-
-    /// An event that came in one datagram: where it is, or copied.
-    #[inline]
-    fn fill(
-        &mut self,
-        fragment: &Fragment<'_>,
-        facts: &Facts,
-        lender: &mut impl Lender,
-        sink: &mut impl Sink,
-    ) -> Option<Filled> {
-        let end = fragment.start + fragment.payload.len();
-        if fragment.length <= self.heap.pool().max_event()
-            && let Some(loan) = lender.lend(fragment.start..end)
-        {
-            // A buffer all the same: the smallest, for what is known of it.
-            return Some(Filled::lent(self.make_room(0, true, sink)?, facts, loan));
-        }
-        let buffer = self.make_room(fragment.length, true, sink)?;
-        Some(Filled::whole(buffer, facts, &fragment.payload))
     }
 
     /// Places the bytes that are new.

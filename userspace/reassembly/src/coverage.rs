@@ -51,7 +51,7 @@ pub(crate) struct Coverage {
 
 #[derive(Debug)]
 enum Shape {
-    /// Empty at first.
+    /// Never empty.
     Run(Range<u32>),
     Bits {
         missing: u32,
@@ -69,9 +69,12 @@ enum Shape {
 }
 
 impl Coverage {
-    pub(crate) fn new(length: u32) -> Self {
-        debug_assert!(length > 0);
-        Self { length, stride: 0, shape: Shape::Run(0..0) }
+    /// `range` (not empty, within the length) is covered.
+    #[inline]
+    pub(crate) fn new(length: u32, range: Range<u32>) -> Self {
+        debug_assert!(range.start < range.end && range.end <= length);
+        let stride = if range.end < length { range.end - range.start } else { 0 };
+        Self { length, stride, shape: Shape::Run(range) }
     }
 
     /// The event's length in bytes.
@@ -91,22 +94,33 @@ impl Coverage {
         }
     }
 
-    /// Covers `start..end` if that simply goes on where the run of bytes so far
-    /// ends, and does not complete the event: the usual case, in a few
-    /// instructions. `false`, and nothing has changed, otherwise.
+    /// Covers `start..end` if that takes few instructions and none of it is
+    /// covered: the run of bytes so far goes on, or a bit is still missing.
+    /// Whether every byte is covered now; `None`, and nothing has changed,
+    /// when it takes more, or it is empty or not within the length.
     #[inline(always)]
-    pub(crate) fn append(&mut self, start: u32, end: u32) -> bool {
+    pub(crate) fn append(&mut self, start: u32, end: u32) -> Option<bool> {
+        if end <= start || end > self.length {
+            return None;
+        }
         match &mut self.shape {
-            // A run that starts at 0 and is not empty is a fragment that was
-            // not the last, so the stride is known.
-            Shape::Run(run) if run.end == start && run.start == 0 && end < self.length => {
-                if start == 0 || end <= start {
-                    return false;
-                }
+            // The run does not end with the event's last fragment, so the
+            // stride is known.
+            Shape::Run(run) if run.end == start => {
                 run.end = end;
-                true
+                Some(end == self.length && run.start == 0)
             }
-            _ => false,
+            Shape::Bits { missing, bits } => {
+                let index = grid_index(&(start..end), self.stride, self.length)?;
+                let bit = 1 << (index & 63);
+                if *bits & bit != 0 {
+                    return None;
+                }
+                *bits |= bit;
+                *missing -= 1;
+                Some(*missing == 0)
+            }
+            _ => None,
         }
     }
 
@@ -289,24 +303,13 @@ impl Coverage {
     }
 }
 
-/// Grows `run` by `range` where they touch or overlap, or `run` is empty.
+/// Grows `run` by `range` where they touch or overlap.
 #[inline]
 fn extend(
     run: &mut Range<u32>,
     range: &Range<u32>,
     gap: &mut impl FnMut(Range<u32>),
 ) -> Option<u32> {
-    if range.start == run.end && run.start < run.end {
-        // In order: the usual case.
-        gap(range.clone());
-        run.end = range.end;
-        return Some(range.end - range.start);
-    }
-    if run.start == run.end {
-        gap(range.clone());
-        *run = range.clone();
-        return Some(range.end - range.start);
-    }
     if range.start > run.end || range.end < run.start {
         return None;
     }

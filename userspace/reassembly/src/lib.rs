@@ -68,6 +68,7 @@ mod placement;
 pub mod pool;
 #[allow(unsafe_code, reason = "the processor's hints")]
 mod prefetch;
+mod recent;
 #[allow(unsafe_code, reason = "an intrusive stack")]
 mod returns;
 mod size_class;

@@ -60,11 +60,19 @@ pub(crate) struct Placement {
 }
 
 impl Placement {
-    /// `buffer` for an event of `length` bytes, greater than 0.
+    /// `buffer` for an event of `length` bytes, of which `payload` are the
+    /// first to come, not all of them, and belong at `offset`.
     #[inline]
-    pub(crate) fn new(mut buffer: Buffer, facts: &Facts, length: u32) -> Self {
+    pub(crate) fn new(
+        mut buffer: Buffer,
+        facts: &Facts,
+        length: u32,
+        offset: u32,
+        payload: &Pieces<'_>,
+    ) -> Self {
         buffer.label(facts, length);
-        Self { buffer, coverage: Coverage::new(length) }
+        write(&mut buffer, length, offset as usize, payload, 0..payload.len());
+        Self { buffer, coverage: Coverage::new(length, offset..offset + payload.len() as u32) }
     }
 
     /// The event's length in bytes.
@@ -79,21 +87,16 @@ impl Placement {
         self.buffer.footprint()
     }
 
-    /// Writes `bytes`, which belong at `offset`, if they simply go on where
-    /// the event's bytes so far end, and do not complete it. `false`, and
-    /// nothing has been written, otherwise.
+    /// Writes `bytes`, which belong at `offset`, if that is simple, see
+    /// [`Coverage::append`], and returns whether they were the last ones
+    /// missing; `None`, and nothing has been written, otherwise.
     #[inline(always)]
-    pub(crate) fn append(&mut self, offset: u32, bytes: &[u8]) -> bool {
-        let Some(end) = u32::try_from(bytes.len()).ok().and_then(|len| offset.checked_add(len))
-        else {
-            return false;
-        };
-        if !self.coverage.append(offset, end) {
-            return false;
-        }
+    pub(crate) fn append(&mut self, offset: u32, bytes: &[u8]) -> Option<bool> {
+        let end = offset.checked_add(u32::try_from(bytes.len()).ok()?)?;
+        let complete = self.coverage.append(offset, end)?;
         // SAFETY: labelled with the event's length in `new`.
         unsafe { self.buffer.write(offset as usize, bytes, self.coverage.length()) };
-        true
+        Some(complete)
     }
 
     /// Writes those bytes of `payload`, which belongs at `offset`, that have

@@ -12,10 +12,25 @@ fn heap() -> Heap {
     Heap::new(Pool::new(PoolConfig { budget: 8 << 20, max_event: u32::MAX }))
 }
 
-/// Inserts, and checks gaps, sum and completeness against a byte map.
-fn insert(coverage: &mut Coverage, bytes: &mut [bool], range: Range<u32>, heap: &mut Heap) {
+/// Inserts, by the short way if `append` and it can be gone, and checks gaps,
+/// sum and completeness against a byte map.
+fn insert(
+    coverage: &mut Coverage,
+    bytes: &mut [bool],
+    range: Range<u32>,
+    append: bool,
+    heap: &mut Heap,
+) {
     let mut gaps = Vec::new();
-    let new = coverage.insert(range.clone(), heap, |gap| gaps.push(gap)).expect("has room");
+    let appended = if append { coverage.append(range.start, range.end) } else { None };
+    let new = match appended {
+        Some(complete) => {
+            assert_eq!(complete, coverage.is_complete());
+            gaps.push(range.clone());
+            range.end - range.start
+        }
+        None => coverage.insert(range.clone(), heap, |gap| gaps.push(gap)).expect("has room"),
+    };
     let mut expected = Vec::new();
     for at in range {
         if !std::mem::replace(&mut bytes[at as usize], true) {
@@ -50,19 +65,25 @@ proptest! {
     fn agrees_with_a_byte_map(
         length in 1u32..600,
         stride in prop_oneof![1u32..8, 8u32..200],
+        first in any::<Index>(),
         picks in prop::collection::vec(
-            prop_oneof![
-                20 => any::<Index>().prop_map(Ok),
-                1 => any::<(Index, Index)>().prop_map(Err),
-            ],
+            (
+                any::<bool>(),
+                prop_oneof![
+                    20 => any::<Index>().prop_map(Ok),
+                    1 => any::<(Index, Index)>().prop_map(Err),
+                ],
+            ),
             1..120,
         ),
     ) {
-        let (mut heap, mut coverage) = (heap(), Coverage::new(length));
-        let mut bytes = vec![false; length as usize];
-        for pick in &picks {
+        let (mut heap, mut bytes) = (heap(), vec![false; length as usize]);
+        let first = fragment(length, stride, &Ok(first));
+        bytes[first.start as usize..first.end as usize].fill(true);
+        let mut coverage = Coverage::new(length, first);
+        for (append, pick) in &picks {
             // At most 120 runs: never too many.
-            insert(&mut coverage, &mut bytes, fragment(length, stride, pick), &mut heap);
+            insert(&mut coverage, &mut bytes, fragment(length, stride, pick), *append, &mut heap);
         }
         drop(coverage);
         heap.tend();
@@ -74,12 +95,12 @@ proptest! {
 fn in_order_and_in_reverse_need_no_memory() {
     let (mut heap, length) = (heap(), 1_000_003);
     for reverse in [false, true] {
-        let mut coverage = Coverage::new(length);
         let mut parts: Vec<_> =
             (0..length).step_by(1000).map(|at| at..(at + 1000).min(length)).collect();
         if reverse {
             parts.reverse();
         }
+        let mut coverage = Coverage::new(length, parts.remove(0));
         for part in parts {
             assert!(!coverage.is_complete());
             coverage.insert(part, &mut heap, |_| ()).expect("has room");
@@ -92,9 +113,9 @@ fn in_order_and_in_reverse_need_no_memory() {
 #[test]
 fn the_largest_event_is_covered_without_overflow() {
     let (mut heap, length, stride) = (heap(), u32::MAX, 8952);
-    let mut coverage = Coverage::new(length);
+    let mut coverage = Coverage::new(length, 0..stride);
     let count = length.div_ceil(stride);
-    for nth in (0..count).step_by(2).chain((1..count).step_by(2)) {
+    for nth in (2..count).step_by(2).chain((1..count).step_by(2)) {
         let start = nth * stride;
         let end = start.checked_add(stride).unwrap_or(length);
         let new = coverage.insert(start..end, &mut heap, |_| ()).expect("has room");
@@ -107,10 +128,8 @@ fn the_largest_event_is_covered_without_overflow() {
 #[test]
 fn a_claim_clears_little_memory() {
     // One byte of 4 GiB, then another: no bitmap of 4 Gbit.
-    let (mut heap, mut coverage) = (heap(), Coverage::new(u32::MAX));
-    for at in [5, 1000] {
-        assert_eq!(coverage.insert(at..at + 1, &mut heap, |_| ()), Ok(1));
-    }
+    let (mut heap, mut coverage) = (heap(), Coverage::new(u32::MAX, 5..6));
+    assert_eq!(coverage.insert(1000..1001, &mut heap, |_| ()), Ok(1));
     assert!(matches!(coverage.shape, Shape::Scattered { runs: 2, .. }));
     assert!(heap.pool().held() <= 2048 + 64, "{}", heap.pool().held());
 }
@@ -119,8 +138,8 @@ fn a_claim_clears_little_memory() {
 fn too_many_runs_are_refused_and_nothing_changes() {
     let mut heap = heap();
     // From a list of runs …
-    let mut coverage = Coverage::new(u32::MAX);
-    for nth in 0..MAX_RUNS as u32 {
+    let mut coverage = Coverage::new(u32::MAX, 1..3);
+    for nth in 1..MAX_RUNS as u32 {
         assert_eq!(coverage.insert(nth * 10 + 1..nth * 10 + 3, &mut heap, |_| ()), Ok(2));
     }
     let beyond = 9000..9002;
@@ -130,8 +149,8 @@ fn too_many_runs_are_refused_and_nothing_changes() {
     assert_eq!(coverage.insert(3..11, &mut heap, |_| ()), Ok(8), "joins two runs");
     assert_eq!(coverage.insert(9000..9002, &mut heap, |_| ()), Ok(2), "so there is room for one");
     // … and from a bitmap, which goes on as one.
-    let (length, mut coverage) = (100_000, Coverage::new(100_000));
-    for nth in 0..400 {
+    let (length, mut coverage) = (100_000, Coverage::new(100_000, 0..100));
+    for nth in 1..400 {
         assert_eq!(coverage.insert(nth * 200..nth * 200 + 100, &mut heap, |_| ()), Ok(100));
     }
     let odd = coverage.insert(150..160, &mut heap, |_| panic!("nothing may be placed"));
@@ -146,8 +165,7 @@ fn too_many_runs_are_refused_and_nothing_changes() {
 #[test]
 fn no_memory_is_refused_and_nothing_changes() {
     let mut heap = Heap::new(Pool::new(PoolConfig { budget: 0, max_event: 1 << 20 }));
-    let mut coverage = Coverage::new(100_000);
-    assert_eq!(coverage.insert(0..100, &mut heap, |_| ()), Ok(100));
+    let mut coverage = Coverage::new(100_000, 0..100);
     for range in [500..600, 333..345] {
         let refused = coverage.insert(range, &mut heap, |_| panic!("nothing may be placed"));
         assert_eq!(refused, Err(Refusal::NoMemory));
