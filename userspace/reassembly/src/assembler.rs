@@ -26,6 +26,7 @@ use xdpsar_wire::{DatagramError, Headers, Pieces};
 
 use crate::{
     config::{AssemblerConfig, BudgetPolicy},
+    copy::Copier,
     counters::Counters,
     coverage::Refusal,
     event::{Event, Facts, LossCause, LostEvent, Sink},
@@ -102,6 +103,8 @@ const fn quantum_shift(timeout_ns: u64) -> u32 {
 #[derive(Debug)]
 pub struct Assembler {
     config: AssemblerConfig,
+    // Before the events: what it has on its way is there before they go.
+    copier: Copier,
     heap: Heap,
     table: Table,
     events: Slab,
@@ -120,6 +123,8 @@ pub struct Assembler {
     reserved: u64,
     /// Events ever taken notice of: delivered, lost, or in progress.
     opened: u64,
+    /// The latest one's number.
+    opened_last: u64,
 }
 
 impl Assembler {
@@ -135,6 +140,7 @@ impl Assembler {
         };
         let (events, keys) = (config.max_in_progress as usize, config.remembered as usize);
         Self {
+            copier: Copier::default(),
             table: Table::new(events + keys),
             events: Slab::new(events),
             by_progress: Order::new(events),
@@ -147,6 +153,7 @@ impl Assembler {
             bytes_in_progress: 0,
             reserved: 0,
             opened: 0,
+            opened_last: 0,
             config,
             heap: Heap::new(pool),
         }
@@ -282,7 +289,7 @@ impl Assembler {
             return None;
         }
         let bytes = bytes.get(headers.len..)?;
-        let complete = event.placement.append(re.offset(), bytes)?;
+        let complete = event.placement.append(re.offset(), bytes, &mut self.copier)?;
         let new = bytes.len() as u32;
         event.fragments += 1;
         event.received += new;
@@ -397,7 +404,12 @@ impl Assembler {
         loop {
             let Some(event) = self.events.get_mut(slot) else { return Ok(Outcome::Ignored) };
             let payload = &fragment.payload;
-            let new = match event.placement.place(fragment.offset, payload, &mut self.heap) {
+            let new = match event.placement.place(
+                fragment.offset,
+                payload,
+                &mut self.heap,
+                &mut self.copier,
+            ) {
                 Ok(new) => new,
                 Err(refusal) => match self.no_room(slot, refusal, fragment, sink) {
                     Some(rejection) => return Err(rejection),

@@ -27,6 +27,7 @@ use std::{
 
 use crate::{
     chunk,
+    copy::Copier,
     event::Facts,
     heap::Heap,
     home::Home,
@@ -350,20 +351,22 @@ impl Buffer {
     /// Copies `bytes` to `at`.
     ///
     /// # Safety
-    /// The buffer has been labelled with a length of at least `len`.
+    /// The buffer has been labelled with a length of at least `len`. The
+    /// copier is [settled](Copier::settle) before another thread may have the
+    /// buffer.
     ///
     /// # Panics
     /// If they reach beyond `len`. Callers have checked the fragment against
     /// the event's length; this is the last line of defence.
     #[inline]
-    pub(crate) unsafe fn write(&mut self, at: usize, bytes: &[u8], len: u32) {
+    pub(crate) unsafe fn write(&mut self, at: usize, bytes: &[u8], len: u32, copier: &mut Copier) {
         let len = len as usize;
         assert!(at <= len && bytes.len() <= len - at, "write beyond the event");
         // SAFETY: `at + bytes.len()` is within the length, and that within
         // the data (`label`). `bytes` cannot overlap it: the block is
         // borrowed mutably here, and owned alone.
         unsafe {
-            ptr::copy_nonoverlapping(bytes.as_ptr(), self.data().as_ptr().add(at), bytes.len());
+            copier.copy(bytes.as_ptr(), self.data().as_ptr().add(at), bytes.len());
         }
     }
 

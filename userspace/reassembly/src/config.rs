@@ -34,6 +34,9 @@ pub struct AssemblerConfig {
     /// Keys of finished events that are remembered at most, to tell
     /// stragglers from new events.
     pub remembered: u32,
+    /// From so many bytes of buffers in progress on, fragments are copied past
+    /// the cache: set it to what this worker may fill of the last-level cache.
+    pub stream_from: u64,
     /// What to do when memory is short.
     pub on_budget: BudgetPolicy,
     /// Seed of the hash: unknown to senders, or they could aim at one place
@@ -50,6 +53,7 @@ impl Default for AssemblerConfig {
             max_lifetime_ns: 10_000_000_000,
             max_in_progress: 65_536,
             remembered: 65_536,
+            stream_from: 8 << 20,
             on_budget: BudgetPolicy::RefuseNew,
             seed: 0,
         }

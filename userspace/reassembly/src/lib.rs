@@ -50,6 +50,8 @@ mod block;
 #[allow(unsafe_code, reason = "cuts memory into blocks")]
 mod chunk;
 pub mod config;
+#[allow(unsafe_code, reason = "stores that go past the cache")]
+mod copy;
 pub mod counters;
 mod coverage;
 pub mod event;

@@ -6,6 +6,7 @@ use xdpsar_wire::Pieces;
 
 use crate::{
     block::Buffer,
+    copy::Copier,
     coverage::{Coverage, Refusal},
     event::Facts,
     heap::Heap,
@@ -19,10 +20,15 @@ pub(crate) struct Filled(Buffer);
 impl Filled {
     /// Fills `buffer` with an event that came in one datagram.
     #[inline]
-    pub(crate) fn whole(mut buffer: Buffer, facts: &Facts, payload: &Pieces<'_>) -> Self {
+    pub(crate) fn whole(
+        mut buffer: Buffer,
+        facts: &Facts,
+        payload: &Pieces<'_>,
+        copier: &mut Copier,
+    ) -> Self {
         let len = payload.len() as u32;
         buffer.label(facts, len);
-        write(&mut buffer, len, 0, payload, 0..payload.len());
+        write(&mut buffer, len, 0, payload, 0..payload.len(), copier);
         Self(buffer)
     }
 
@@ -69,9 +75,10 @@ impl Placement {
         length: u32,
         offset: u32,
         payload: &Pieces<'_>,
+        copier: &mut Copier,
     ) -> Self {
         buffer.label(facts, length);
-        write(&mut buffer, length, offset as usize, payload, 0..payload.len());
+        write(&mut buffer, length, offset as usize, payload, 0..payload.len(), copier);
         Self { buffer, coverage: Coverage::new(length, offset..offset + payload.len() as u32) }
     }
 
@@ -91,11 +98,17 @@ impl Placement {
     /// [`Coverage::append`], and returns whether they were the last ones
     /// missing; `None`, and nothing has been written, otherwise.
     #[inline(always)]
-    pub(crate) fn append(&mut self, offset: u32, bytes: &[u8]) -> Option<bool> {
+    pub(crate) fn append(
+        &mut self,
+        offset: u32,
+        bytes: &[u8],
+        copier: &mut Copier,
+    ) -> Option<bool> {
         let end = offset.checked_add(u32::try_from(bytes.len()).ok()?)?;
         let complete = self.coverage.append(offset, end)?;
-        // SAFETY: labelled with the event's length in `new`.
-        unsafe { self.buffer.write(offset as usize, bytes, self.coverage.length()) };
+        // SAFETY: labelled with the event's length in `new`. The assembler settles
+        // the copier before it gives any buffer away.
+        unsafe { self.buffer.write(offset as usize, bytes, self.coverage.length(), copier) };
         Some(complete)
     }
 
@@ -111,12 +124,13 @@ impl Placement {
         offset: u32,
         payload: &Pieces<'_>,
         heap: &mut Heap,
+        copier: &mut Copier,
     ) -> Result<u32, Refusal> {
         let Self { buffer, coverage } = self;
         let (length, end) = (coverage.length(), offset + payload.len() as u32);
         coverage.insert(offset..end, heap, |gap| {
             let in_payload = (gap.start - offset) as usize..(gap.end - offset) as usize;
-            write(buffer, length, gap.start as usize, payload, in_payload);
+            write(buffer, length, gap.start as usize, payload, in_payload, copier);
         })
     }
 
@@ -151,11 +165,19 @@ impl Placement {
 /// Writes `range` of the payload to `at` on, in a buffer that has been
 /// labelled with the length `len`.
 #[inline]
-fn write(buffer: &mut Buffer, len: u32, at: usize, payload: &Pieces<'_>, range: Range<usize>) {
+fn write(
+    buffer: &mut Buffer,
+    len: u32,
+    at: usize,
+    payload: &Pieces<'_>,
+    range: Range<usize>,
+    copier: &mut Copier,
+) {
     if let Some(bytes) = payload.first().get(range.clone()) {
         // All of it in one place: the usual case.
-        // SAFETY: both callers, `whole` and `Placement`, have labelled it.
-        return unsafe { buffer.write(at, bytes, len) };
+        // SAFETY: both callers, `whole` and `Placement`, have labelled it. The
+        // assembler settles the copier before it gives any buffer away.
+        return unsafe { buffer.write(at, bytes, len, copier) };
     }
     let mut start = 0;
     for piece in payload.iter() {
@@ -164,7 +186,7 @@ fn write(buffer: &mut Buffer, len: u32, at: usize, payload: &Pieces<'_>, range: 
         if from < to {
             let bytes = &piece[from - start..to - start];
             // SAFETY: as above.
-            unsafe { buffer.write(at + (from - range.start), bytes, len) };
+            unsafe { buffer.write(at + (from - range.start), bytes, len, copier) };
         }
         start = end;
     }

@@ -68,19 +68,29 @@ fn config() -> impl Strategy<Value = (AssemblerConfig, PoolConfig)> {
     let budget = prop_oneof![Just(0u64), 1000u64..40_000, Just(64 << 20)];
     let few = prop_oneof![1u32..6, Just(1000)];
     let remembered = prop_oneof![0u32..6, Just(1000)];
-    (policy, budget, few, remembered, any::<u64>(), prop_oneof![Just(4096u32), 100u32..4096])
-        .prop_map(|(on_budget, budget, max_in_progress, remembered, seed, max_event)| {
-            let config = AssemblerConfig {
-                worker: 5,
-                max_lifetime_ns: 1500 * MS,
-                max_in_progress,
-                remembered,
-                on_budget,
-                seed,
-                ..Default::default()
-            };
-            (config, PoolConfig { budget, max_event })
-        })
+    (
+        policy,
+        budget,
+        few,
+        remembered,
+        any::<u64>(),
+        (prop_oneof![Just(4096u32), 100u32..4096], any::<bool>()),
+    )
+        .prop_map(
+            |(on_budget, budget, max_in_progress, remembered, seed, (max_event, stream))| {
+                let config = AssemblerConfig {
+                    worker: 5,
+                    max_lifetime_ns: 1500 * MS,
+                    max_in_progress,
+                    remembered,
+                    on_budget,
+                    seed,
+                    stream_from: if stream { 0 } else { u64::MAX },
+                    ..Default::default()
+                };
+                (config, PoolConfig { budget, max_event })
+            },
+        )
 }
 
 proptest! {

@@ -63,6 +63,12 @@ impl Assembler {
         outlived
     }
 
+    /// To be called when `reserved` has changed.
+    #[inline]
+    pub(super) fn choose_how_to_copy(&mut self) {
+        self.copier.go_past_the_cache(self.reserved >= self.config.stream_from);
+    }
+
     /// Hands over an event that is covered.
     #[inline]
     pub(super) fn complete(&mut self, slot: u32, sink: &mut impl Sink) {
@@ -74,6 +80,7 @@ impl Assembler {
 
     #[inline]
     pub(super) fn deliver(&mut self, event: Event, length: u64, sink: &mut impl Sink) {
+        self.copier.settle();
         self.counters.events += 1;
         self.counters.event_bytes += length;
         sink.event(event);
@@ -93,6 +100,7 @@ impl Assembler {
             cause,
         };
         // The memory first: the sink may take its time.
+        self.copier.settle();
         drop(event);
         self.report(lost, sink);
     }
@@ -138,6 +146,7 @@ impl Assembler {
         self.by_progress.remove(slot);
         self.bytes_in_progress -= u64::from(event.received);
         self.reserved -= event.placement.reserved();
+        self.choose_how_to_copy();
         self.remember(event.key(), event.hash, end, Some(slot));
         Some(event)
     }

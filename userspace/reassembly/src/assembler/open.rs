@@ -2,8 +2,8 @@
 //! start of one in progress.
 
 use super::{
-    Assembler, End, Event, Facts, Fragment, InProgress, Lender, Outcome, Place, Placement,
-    Rejection, Sink,
+    Assembler, End, Event, Facts, Fragment, InProgress, Key, Lender, Outcome, Place, Placement,
+    Rejection, Sink, table,
 };
 use crate::placement::Filled;
 
@@ -22,6 +22,7 @@ impl Assembler {
             return Ok(Outcome::Ignored);
         }
         self.opened += 1;
+        self.expect_more(fragment.key);
         let facts = Facts {
             event_number: fragment.key.event_number,
             data_id: fragment.key.data_id,
@@ -49,9 +50,16 @@ impl Assembler {
             self.refuse(hash, fragment, sink);
             return Err(self.reject(fragment, Rejection::Budget));
         };
-        let placement =
-            Placement::new(buffer, &facts, fragment.length, fragment.offset, &fragment.payload);
+        let placement = Placement::new(
+            buffer,
+            &facts,
+            fragment.length,
+            fragment.offset,
+            &fragment.payload,
+            &mut self.copier,
+        );
         self.reserved += placement.reserved();
+        self.choose_how_to_copy();
         let slot = self.events.insert(InProgress {
             event_number: fragment.key.event_number,
             data_id: fragment.key.data_id,
@@ -68,6 +76,21 @@ impl Assembler {
         self.counters.bytes += size as u64;
         self.bytes_in_progress += size as u64;
         Ok(Outcome::Placed)
+    }
+
+    /// Event numbers count up, in steps of the number of hosts: asks for the
+    /// line of the table that an event a few further on will need.
+    #[inline]
+    fn expect_more(&mut self, key: Key) {
+        const FURTHER: u64 = 8;
+        const LARGEST_STEP: u64 = 64;
+        let before = std::mem::replace(&mut self.opened_last, key.event_number);
+        let step = key.event_number.wrapping_sub(before);
+        // Eight numbers share a line, which has been asked for.
+        if step <= LARGEST_STEP && before ^ key.event_number >= 8 {
+            let then = key.event_number.wrapping_add(step * FURTHER);
+            self.table.prefetch(table::hash(then, key.data_id, self.config.seed));
+        }
     }
 
     /// An event that came in one datagram: where it is, or copied.
@@ -87,6 +110,6 @@ impl Assembler {
             return Some(Filled::lent(self.make_room(0, true, sink)?, facts, loan));
         }
         let buffer = self.make_room(fragment.length, true, sink)?;
-        Some(Filled::whole(buffer, facts, &fragment.payload))
+        Some(Filled::whole(buffer, facts, &fragment.payload, &mut self.copier))
     }
 }

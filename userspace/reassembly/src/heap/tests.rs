@@ -1,6 +1,7 @@
 use super::Heap;
 use crate::{
     block::{Buffer, footprint},
+    copy::Copier,
     event::Facts,
     pool::{Pool, PoolConfig},
     size_class::HUGE,
@@ -25,7 +26,7 @@ const FACTS: Facts =
 fn write<'a>(buffer: &'a mut Buffer, text: &[u8]) -> &'a [u8] {
     buffer.label(&FACTS, text.len() as u32);
     // SAFETY: labelled with this length.
-    unsafe { buffer.write(0, text, text.len() as u32) };
+    unsafe { buffer.write(0, text, text.len() as u32, &mut Copier::default()) };
     // SAFETY: all of it has been written.
     unsafe { buffer.written() }
 }
@@ -119,7 +120,7 @@ fn a_write_beyond_the_event_is_stopped() {
     let mut buffer = heap(1 << 20, 1 << 20).take(256).expect("fits");
     buffer.label(&FACTS, 255);
     // SAFETY: labelled with this length.
-    unsafe { buffer.write(250, &[0; 6], 255) };
+    unsafe { buffer.write(250, &[0; 6], 255, &mut Copier::default()) };
 }
 
 #[test]
