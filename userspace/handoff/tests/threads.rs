@@ -214,6 +214,58 @@ fn the_last_sender_wakes_every_sleeper() {
 }
 
 #[test]
+fn a_blocked_producer_goes_on_when_half_is_free() {
+    let (sender, receiver) = bounded(4);
+    sender.push_batch(&mut (0..4).collect()).unwrap();
+    thread::scope(|scope| {
+        let blocked = scope.spawn(|| sender.push_batch(&mut (4..6).collect()));
+        thread::sleep(MOMENT);
+        assert!(!blocked.is_finished() && receiver.len() == 4, "it waits");
+        assert_eq!([receiver.recv(), receiver.recv()], [Ok(0), Ok(1)]);
+        blocked.join().unwrap().unwrap();
+    });
+    drop(sender);
+    assert_eq!(std::iter::from_fn(|| receiver.recv().ok()).collect::<Vec<_>>(), [2, 3, 4, 5]);
+}
+
+/// A consumer that goes away may be the one that was woken for what is left.
+#[test]
+fn consumers_come_and_go_and_nothing_is_lost() {
+    let each = scaled(50_000);
+    let (sender, receiver) = bounded(16);
+    let consume = |patient: bool| {
+        let mut taken = Vec::new();
+        loop {
+            let receiver = receiver.clone().waiting(Wait::Sleep);
+            // A few, and it is dropped; the impatient one may go without any.
+            for turn in 0..taken.len() % 5 + 1 {
+                let end = if patient || turn % 2 == 0 {
+                    receiver.recv_batch(&mut taken, 1 + turn).is_err()
+                } else {
+                    let timeout = Duration::from_micros(10);
+                    receiver.recv_batch_timeout(&mut taken, 3, timeout)
+                        == Err(RecvTimeoutError::Disconnected)
+                };
+                if end {
+                    return taken;
+                }
+            }
+        }
+    };
+    let mut all: Vec<Box<u64>> = thread::scope(|scope| {
+        let consumers: Vec<_> =
+            [true, false, false].map(|patient| scope.spawn(move || consume(patient))).into();
+        for sequence in 0..each {
+            sender.push(item(0, sequence)).unwrap();
+        }
+        drop(sender);
+        consumers.into_iter().flat_map(|consumer| consumer.join().unwrap()).collect()
+    });
+    all.sort_unstable();
+    assert!(all.into_iter().eq((0..each).map(|sequence| item(0, sequence))), "every item once");
+}
+
+#[test]
 fn without_receivers_items_are_dropped_and_producers_told() {
     let (sender, receiver) = bounded(1);
     let item = Arc::new(());

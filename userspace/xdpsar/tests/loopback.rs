@@ -148,6 +148,47 @@ fn a_blocking_queue_loses_nothing() {
 }
 
 #[test]
+fn a_blocked_worker_goes_on_when_there_is_room() {
+    let receiver = builder().queue(4).overflow(Overflow::Block).start().unwrap();
+    let sender = sender();
+    for number in 0..20 {
+        send(&sender, receiver.local_addr(), number, b"abcd", 4);
+    }
+    for taken in 0..4 {
+        until("a full queue", || receiver.stats().queued == 4);
+        thread::sleep(Duration::from_millis(25));
+        let stats = receiver.stats();
+        assert_eq!(
+            (stats.queued, stats.events_lost.total()),
+            (4, 0),
+            "it waits, and drops nothing"
+        );
+        for number in 4 * taken..4 * (taken + 1) {
+            assert_eq!(receiver.recv_timeout(PATIENCE).unwrap().event_number(), number);
+        }
+    }
+    receiver.join();
+    assert_eq!((receiver.iter().count(), receiver.stats().events_ok), (4, 20));
+}
+
+#[test]
+fn a_stop_ends_a_worker_that_nobody_makes_room_for() {
+    let receiver = builder().queue(3).overflow(Overflow::Block).start().unwrap();
+    let sender = sender();
+    for number in 0..10 {
+        send(&sender, receiver.local_addr(), number, b"abcd", 4);
+    }
+    until("a full queue", || receiver.stats().queued == 3);
+    let started = Instant::now();
+    receiver.join();
+    assert!(started.elapsed() < PATIENCE, "{:?}", started.elapsed());
+    let stats = receiver.stats();
+    assert_eq!((stats.events_ok, stats.events_lost.overflow, stats.unaccounted()), (3, 7, 0));
+    assert_eq!(std::iter::from_fn(|| receiver.lost()).count(), 7);
+    assert_eq!(receiver.iter().count(), 3, "what is in the queue stays");
+}
+
+#[test]
 fn consumers_share_the_events_however_they_wait() {
     for wait in [Wait::Adaptive, Wait::Sleep, Wait::Spin] {
         consumers_share_the_events(wait);
