@@ -37,7 +37,7 @@ use crate::{
     order::Order,
     placement::Placement,
     pool::Pool,
-    recent::Recent,
+    recent::{self, Recent},
     slab::{InProgress, Key, Slab},
     table::{self, MAX_INDEX, Place, Table},
 };
@@ -174,22 +174,20 @@ impl Assembler {
         }
     }
 
+    #[inline]
     fn look_up_soon(&mut self, datagram: &[u8]) {
-        let hint = match Headers::parse(datagram, self.config.framing) {
-            Ok(Headers { re, .. }) => {
-                let key = Key { event_number: re.event_number(), data_id: re.data_id() };
-                if self.foresight.latest == Some(key) {
-                    None
-                } else {
-                    self.foresight.latest = Some(key);
-                    let hash = table::hash(key.event_number, key.data_id, self.config.seed);
-                    self.table.prefetch(hash);
-                    Some(Hint { hash, offset: re.offset(), slot: None })
-                }
-            }
-            Err(_) => None,
-        };
-        self.foresight.push(hint);
+        let Some(re) = foresight::peek(datagram) else { return self.foresight.push(None) };
+        let key = Key { event_number: re.event_number(), data_id: re.data_id() };
+        let mut hint = Hint { hash: 0, offset: re.offset(), slot: None };
+        if self.events.len() < recent::LEN {
+            let slot = self.recent.guess(key.event_number, key.data_id);
+            self.events.prefetch(slot);
+            hint.slot = Some(slot);
+        } else {
+            hint.hash = table::hash(key.event_number, key.data_id, self.config.seed);
+            self.table.prefetch(hint.hash);
+        }
+        self.foresight.push(Some(hint));
     }
 
     /// The next steps of those foreseen.
@@ -200,6 +198,7 @@ impl Assembler {
         }
         // Whichever event is found first under the hash: it is only a hint.
         if let Some(hint) = self.foresight.after(foresight::SLOT_AT)
+            && hint.slot.is_none()
             && let Some(Place::InProgress(slot)) = self.table.find(hint.hash, |_| true)
         {
             self.events.prefetch(slot);

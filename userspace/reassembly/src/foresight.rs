@@ -9,11 +9,18 @@
 //! ```text
 //! foresee: key → table entry       8 before: entry → slot       4 before: slot → place
 //! ```
+//!
+//! As long as [`crate::recent`] knows them all, its guess stands for the first
+//! two.
 
-use crate::slab::Key;
+use xdpsar_wire::{
+    lb::{LB_HEADER_LEN, LB_MAGIC},
+    re::ReHeader,
+};
+use zerocopy::FromBytes;
 
 /// Events in progress from which on looking ahead costs less than it saves.
-pub(crate) const WORTHWHILE: usize = 4096;
+pub(crate) const WORTHWHILE: usize = 512;
 /// Datagrams that are foreseen at a time.
 pub(crate) const AHEAD: usize = 16;
 /// How long before its turn a datagram's slot is asked for …
@@ -30,6 +37,14 @@ pub(crate) struct Hint {
     pub(crate) slot: Option<u32>,
 }
 
+/// What is probably the RE header. Whether it is sound is seen when it is its
+/// turn.
+#[inline]
+pub(crate) fn peek(datagram: &[u8]) -> Option<&ReHeader> {
+    let at = if datagram.starts_with(&LB_MAGIC) { LB_HEADER_LEN } else { 0 };
+    ReHeader::ref_from_prefix(datagram.get(at..)?).ok().map(|(re, _)| re)
+}
+
 /// The datagrams foreseen, in the order of their turns.
 #[derive(Debug)]
 pub(crate) struct Foresight {
@@ -37,13 +52,11 @@ pub(crate) struct Foresight {
     /// Datagrams foreseen, and those of them that have had their turn.
     foreseen: usize,
     ingested: usize,
-    /// The key foreseen last: fragments come in runs.
-    pub(crate) latest: Option<Key>,
 }
 
 impl Foresight {
     pub(crate) fn new() -> Self {
-        Self { hints: [None; AHEAD], foreseen: 0, ingested: 0, latest: None }
+        Self { hints: [None; AHEAD], foreseen: 0, ingested: 0 }
     }
 
     /// The next datagram; `None` where there is nothing to ask for.

@@ -1,11 +1,11 @@
 //! The slots of events that had a fragment lately.
 //!
 //! A small table of guesses, in the cache whole: fragments come in runs, or in
-//! turn for some hundreds of events. Whoever guesses looks at the slot's key,
+//! turn for some thousand events. Whoever guesses looks at the slot's key,
 //! so that a guess may be wrong, and nothing need be taken back.
 
 /// Guesses; 4 bytes each.
-const LEN: usize = 1 << 10;
+pub(crate) const LEN: usize = 1 << 12;
 
 #[derive(Debug)]
 pub(crate) struct Recent {
@@ -35,7 +35,7 @@ impl Recent {
 #[inline]
 fn index(event_number: u64, data_id: u16) -> usize {
     const { assert!(LEN.is_power_of_two()) };
-    let folded = event_number ^ (event_number >> LEN.ilog2()) ^ (u64::from(data_id) << 5);
+    let folded = event_number ^ (event_number >> LEN.ilog2()) ^ (u64::from(data_id) << 7);
     folded as usize & (LEN - 1)
 }
 
