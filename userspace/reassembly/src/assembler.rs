@@ -130,7 +130,7 @@ pub struct Assembler {
 impl Assembler {
     /// An assembler that draws on `pool`. Its tables are reserved for the
     /// configured numbers of events and keys here, and touched as needed:
-    /// 16 bytes and a power of two of table per event and key, 80 bytes per
+    /// 16 bytes and a power of two of table per event and key, 84 bytes per
     /// event, 24 per key.
     pub fn new(config: AssemblerConfig, pool: Arc<Pool>) -> Self {
         let config = AssemblerConfig {
