@@ -5,9 +5,10 @@ export PATH := $(or $(CARGO_HOME),$(HOME)/.cargo)/bin:$(PATH):/usr/sbin:/sbin
 
 CARGO = cargo
 DEPS = @sh scripts/deps.sh
+DEEP = loom miri fuzz
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build test test-fast bench bench-core bench-handoff bench-lend soak lint fmt deny advisories ebpf ebpf-check ci deps clean
+.PHONY: help demo build test test-fast bench bench-core bench-handoff bench-lend soak check-deep lint fmt deny advisories ebpf ebpf-check ci deps clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -53,6 +54,10 @@ soak: ## a day's events by count, 10⁹ fragments: no counter drifts, no memory 
 	$(CARGO) build --release --locked --package xdpsar-bench --bin soak
 	$(CARGO) run --release --locked --quiet --package xdpsar-bench --bin soak -- $(SOAK)
 
+check-deep: ## the proofs that take minutes: loom, miri, fuzz (DEEP='loom' for one; FUZZ_SECONDS=60, FUZZ_RUNS=N)
+	$(DEPS) rust build $(DEEP)
+	@sh scripts/check-deep.sh $(DEEP)
+
 lint: ## rustfmt, clippy and rustdoc, warnings are errors
 	$(DEPS) rust build lint
 	$(CARGO) fmt --all --check
@@ -86,7 +91,7 @@ ebpf-check: ## rebuild the XDP program and compare it with the committed object
 # Quick answers first; the tests last, so that their result closes the log.
 # The demo must not fall back to sockets.
 ci: ## what CI runs
-	@for step in lint deny ebpf-check 'demo DEMO=--backend=xdp' test; do \
+	@for step in lint deny ebpf-check 'check-deep DEEP=fuzz' 'demo DEMO=--backend=xdp' test; do \
 		printf '\n=== make %s, %s\n' "$$step" "$$(date -u +%H:%M:%S)"; \
 		$(MAKE) --no-print-directory $$step || exit 1; \
 	done

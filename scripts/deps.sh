@@ -9,7 +9,11 @@
 #   lint   rustfmt and clippy
 #   deny   cargo-deny
 #   ebpf   a compiler and a linker for the XDP program
+#   loom   nothing more
+#   miri   a nightly toolchain with miri
+#   fuzz   a C++ compiler, for libFuzzer
 #
+# `sh scripts/deps.sh nightly-name` prints which nightly.
 # Installs with apt as root or through sudo. Where neither is to be had, it
 # prints the line that somebody else must run, and fails.
 set -eu
@@ -19,6 +23,8 @@ export PATH
 
 BPF_LINKER=0.13.0
 CARGO_DENY=0.20.2
+# By date: miri is not in every nightly, and CI must not change by itself.
+NIGHTLY=nightly-2026-05-20
 
 packages=
 
@@ -124,9 +130,23 @@ ebpf() {
     esac
 }
 
+loom() { :; }
+
+miri() {
+    if ! cargo "+$NIGHTLY" miri --version >/dev/null 2>&1; then
+        rustup toolchain install "$NIGHTLY" --profile minimal \
+            --component miri --component rust-src >&2
+    fi
+}
+
+fuzz() {
+    command_from g++ g++
+}
+
 for group in "$@"; do
     case "$group" in
-    rust | build | net | lint | deny | ebpf) "$group" ;;
+    rust | build | net | lint | deny | ebpf | loom | miri | fuzz) "$group" ;;
+    nightly-name) printf '%s\n' "$NIGHTLY" ;;
     *)
         say "scripts/deps.sh: no group \"$group\""
         exit 2

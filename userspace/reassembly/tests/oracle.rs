@@ -95,7 +95,7 @@ fn config() -> impl Strategy<Value = (AssemblerConfig, PoolConfig)> {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: if cfg!(miri) { 8 } else { 768 },
+        cases: if cfg!(miri) { 4 } else { 768 },
         failure_persistence: None,
         ..ProptestConfig::default()
     })]

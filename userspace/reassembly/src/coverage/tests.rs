@@ -59,7 +59,11 @@ fn fragment(length: u32, stride: u32, pick: &Result<Index, (Index, Index)>) -> R
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: if cfg!(miri) { 3 } else { 256 },
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn agrees_with_a_byte_map(
