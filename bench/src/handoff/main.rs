@@ -38,7 +38,7 @@ struct Arguments {
     #[arg(long, default_value_t = 9)]
     repeats: usize,
     /// Items of a throughput run.
-    #[arg(long, default_value_t = 500_000)]
+    #[arg(long, default_value_t = 100_000)]
     items: u64,
     /// Interleaved runs of latency: many short ones, so that what disturbs the
     /// machine for some milliseconds spoils few of them.

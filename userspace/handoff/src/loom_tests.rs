@@ -170,6 +170,34 @@ fn what_was_pushed_before_the_last_sender_went_is_received() {
     });
 }
 
+/// Of every sender, not only of the last one; asleep or looking.
+#[test]
+fn who_learns_of_the_end_sees_what_the_senders_did_before() {
+    for sleeping in [false, true] {
+        model(move || {
+            let done = Arc::new([AtomicUsize::new(0), AtomicUsize::new(0)]);
+            let (sender, receiver) = handoff::<i32>(1);
+            let senders = [(0, sender.clone()), (1, sender)].map(|(index, sender)| {
+                let done = Arc::clone(&done);
+                thread::spawn(move || {
+                    done[index].store(1, Ordering::Relaxed);
+                    drop(sender);
+                })
+            });
+            if sleeping {
+                receiver.recv().unwrap_err();
+            } else {
+                while receiver.try_recv() != Err(TryRecvError::Disconnected) {
+                    thread::yield_now();
+                }
+            }
+            let done = [0, 1].map(|index| done[index].load(Ordering::Relaxed));
+            assert_eq!(done, [1, 1]);
+            senders.map(|sender| sender.join().unwrap());
+        });
+    }
+}
+
 #[test]
 fn a_timeout_takes_no_wake_up_away() {
     model(|| {
