@@ -6,7 +6,7 @@ use std::{
     panic::resume_unwind,
     process::Command,
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use nix::{
@@ -15,7 +15,11 @@ use nix::{
 };
 use serde_json::Value;
 
-use crate::{lab::Namespace, tool};
+use crate::{
+    lab::Namespace,
+    pace::{PATIENCE, until},
+    tool,
+};
 
 const NONE: Option<&str> = None;
 
@@ -120,7 +124,20 @@ impl Host {
     /// # Errors
     /// What `ping` said.
     pub fn ping(&self, to: IpAddr, payload: usize) -> Result<(), String> {
-        self.try_tool(&format!("ping -n -c 1 -W 1 -M do -s {payload} {to}")).map(drop)
+        self.echo(to, payload, Duration::from_secs(1))
+    }
+
+    /// As [`ping`](Self::ping), answered within our patience.
+    ///
+    /// # Panics
+    /// If there is no answer.
+    pub fn answered(&self, to: IpAddr, payload: usize) {
+        self.echo(to, payload, PATIENCE).unwrap_or_else(|failure| panic!("{failure}"));
+    }
+
+    fn echo(&self, to: IpAddr, payload: usize, wait: Duration) -> Result<(), String> {
+        let wait = wait.as_secs();
+        self.try_tool(&format!("ping -n -c 1 -W {wait} -M do -s {payload} {to}")).map(drop)
     }
 
     /// Sends one UDP datagram with these bytes, from an ephemeral port.
@@ -189,11 +206,7 @@ impl Host {
     /// Waits for the kernel to have noticed that the cable is plugged in at
     /// both ends: it defers that work (`linkwatch`).
     pub(crate) fn wait_until_up(&self) {
-        let deadline = Instant::now() + Duration::from_secs(5);
-        while self.link()["operstate"] != "UP" {
-            assert!(Instant::now() < deadline, "{} does not come up", self.interface);
-            thread::sleep(Duration::from_millis(10));
-        }
+        until("the interface comes up", || self.link()["operstate"] == "UP");
     }
 
     /// Sets the pause between two neighbour solicitations, in milliseconds.

@@ -22,10 +22,10 @@ use std::{
         Once,
         atomic::{AtomicU32, Ordering},
     },
-    time::{Duration, Instant},
+    time::Instant,
 };
 
-use crate::{host::Host, tool};
+use crate::{host::Host, pace::PATIENCE, tool};
 
 const NETNS_DIR: &str = "/run/netns";
 const PREFIX: &str = "xdpsar-";
@@ -103,7 +103,7 @@ impl Lab {
         lab.sender.ask_neighbours_every(20);
         for v6 in [false, true] {
             let to = lab.receiver.address(v6);
-            let deadline = Instant::now() + Duration::from_secs(5);
+            let deadline = Instant::now() + PATIENCE;
             while let Err(failure) = lab.sender.ping(to, 56) {
                 assert!(Instant::now() < deadline, "the new lab does not answer: {failure}");
             }

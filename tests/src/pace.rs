@@ -10,16 +10,24 @@ use std::{
 /// Nothing that a test waits for takes this long unless it never comes.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Waits for `condition`, looking at it every millisecond.
+/// Whether `condition` comes true before patience ends.
+pub fn eventually(condition: impl Fn() -> bool) -> bool {
+    let start = Instant::now();
+    while !condition() {
+        if start.elapsed() > PATIENCE {
+            return false;
+        }
+        thread::sleep(Duration::from_micros(200));
+    }
+    true
+}
+
+/// Waits until `condition` is true.
 ///
 /// # Panics
 /// If it has not come true within [`PATIENCE`].
 pub fn until(what: &str, condition: impl Fn() -> bool) {
-    let start = Instant::now();
-    while !condition() {
-        assert!(start.elapsed() < PATIENCE, "waited {PATIENCE:?} in vain until {what}");
-        thread::sleep(Duration::from_millis(1));
-    }
+    assert!(eventually(condition), "waited {PATIENCE:?} in vain until {what}");
 }
 
 /// Closes the loop between a sender and a receiver: no more is on the way
@@ -46,10 +54,9 @@ impl Window {
     /// # Panics
     /// If nothing makes room for it within [`PATIENCE`].
     pub fn admit(&self, sent: u64) {
-        let full = || sent - self.arrived.load(Ordering::Relaxed) >= self.limit;
-        if full() {
-            until("there is room for one more on the way", || !full());
-        }
+        until("there is room for one more on the way", || {
+            sent - self.arrived.load(Ordering::Relaxed) < self.limit
+        });
     }
 }
 

@@ -2,24 +2,28 @@
 //! cross a cable, and come out whole in the other, each byte compared, none
 //! lost.
 
-use std::{fmt, net::SocketAddr, sync::Mutex, time::Duration};
+use std::{fmt, net::SocketAddr, sync::Mutex};
 
 use xdpsar::{
-    AttachMode, Backend, BackendKind, Event, EventOptions, LbFraming, LbVersion, Reassembler,
+    AttachMode, Backend, BackendKind, Event, EventOptions, LbFraming, LbVersion, Pace, Reassembler,
     Segmenter, Stats, XdpOptions,
 };
-use xdpsar_tests::{Lab, LabConfig, payload, privileged};
+use xdpsar_tests::{
+    Lab, LabConfig,
+    pace::{PATIENCE, eventually},
+    payload, privileged,
+};
 
 const BASE_PORT: u16 = 19522;
 /// Lanes, that is UDP ports.
 const LANES: u16 = 4;
 const DATA_ID: u16 = 0x0505;
 const LARGE: usize = 10_000_000;
-/// Slow enough for a worker that waits its turn for one of two cores: the
-/// smallest ring holds some 25 ms of this.
-const RATE_GBPS: f64 = 0.25;
+/// Datagrams on the way: a veth queue holds twice as many, and the smallest
+/// RX ring four times as many.
+const ON_THE_WAY: u64 = 128;
 
-/// One at a time: two paced streams on two cores pace each other.
+/// One at a time: each has workers enough for all the cores there are.
 static TURN: Mutex<()> = Mutex::new(());
 
 /// One point of the matrix.
@@ -108,6 +112,7 @@ impl Combination {
         let receiver = network.receiver.run(|| self.receiver(to))?;
         let mut sender = network.sender.run(|| self.sender(to))?;
         let sent = self.events(sender.max_payload());
+        let mut gate = Gate::new(&receiver, sender.mtu());
         for event in &sent {
             let bytes = payload::bytes(event.number, event.len);
             let options = EventOptions {
@@ -116,11 +121,16 @@ impl Combination {
                 tick: Some(event.tick()),
                 ..EventOptions::default()
             };
-            sender.send_with(&bytes, options).map_err(|error| format!("{event:?}: {error}"))?;
+            sender
+                .send_paced(&bytes, options, &mut gate)
+                .map_err(|error| format!("{event:?}: {error}"))?;
+            if gate.stalled {
+                return Err(format!("lost on the way, {event:?}: {:?}", receiver.stats()));
+            }
         }
         let mut received = Vec::new();
         while received.len() < sent.len() {
-            match receiver.recv_timeout(Duration::from_secs(2)) {
+            match receiver.recv_timeout(PATIENCE) {
                 Ok(event) => received.push(event),
                 Err(_) => break,
             }
@@ -159,8 +169,7 @@ impl Combination {
             .xdp(XdpOptions { attach, ..XdpOptions::default() })
             .workers(self.workers)
             .lb_header(framing)
-            // A lost datagram shows as a lost event, not as a slow one.
-            .timeout(Duration::from_secs(2))
+            .timeout(PATIENCE)
             .start()
             .map_err(|error| format!("the receiver does not start: {error}"))?;
         if receiver.backend().kind != kind {
@@ -179,7 +188,6 @@ impl Combination {
             .ports(LANES)
             .data_id(DATA_ID)
             .lb(version)
-            .rate_gbps(Some(RATE_GBPS))
             .open()
             .map_err(|error| format!("the sender does not open: {error}"))
     }
@@ -256,6 +264,35 @@ impl Combination {
             }
             None => Ok(()),
         }
+    }
+}
+
+/// Lets datagrams leave as those before them have been received: a slow
+/// machine is no loss.
+struct Gate<'a> {
+    receiver: &'a Reassembler,
+    mtu: u64,
+    sent: u64,
+    /// What is on the way does not arrive; the rest is let through.
+    stalled: bool,
+}
+
+impl<'a> Gate<'a> {
+    fn new(receiver: &'a Reassembler, mtu: u32) -> Self {
+        Self { receiver, mtu: mtu.into(), sent: 0, stalled: false }
+    }
+}
+
+impl Pace for Gate<'_> {
+    fn at_once(&self) -> u64 {
+        ON_THE_WAY / 2 * self.mtu
+    }
+
+    fn wait_for(&mut self, ip_bytes: u64) {
+        // All datagrams of a run but the last are full.
+        self.sent += ip_bytes.div_ceil(self.mtu);
+        let room = || self.sent <= self.receiver.stats().datagrams + ON_THE_WAY;
+        self.stalled = self.stalled || !eventually(room);
     }
 }
 

@@ -5,22 +5,23 @@ use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpListener, TcpStream, UdpSocket},
     process::Stdio,
-    thread,
-    time::{Duration, Instant},
 };
 
 use xdpsar::{AttachMode, Backend, Reassembler, Segmenter, XdpOptions};
-use xdpsar_tests::{Host, Lab, LabConfig, payload, privileged};
+use xdpsar_tests::{
+    Host, Lab, LabConfig,
+    pace::{PATIENCE, until},
+    payload, privileged,
+};
 
 const PORT: u16 = 19522;
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A receiver on `host`'s one address, by XDP.
 fn receiver(host: &Host, v6: bool, attach: AttachMode) -> Reassembler {
     let listen = SocketAddr::new(host.address(v6), PORT);
     let options = XdpOptions { attach, ..XdpOptions::default() };
-    host.run(|| Reassembler::builder(listen).backend(Backend::Xdp).xdp(options).start())
-        .expect("a receiver")
+    let builder = Reassembler::builder(listen).backend(Backend::Xdp).xdp(options);
+    host.run(|| builder.timeout(PATIENCE).start()).expect("a receiver")
 }
 
 /// Event `number` arrives: the receiver is at work.
@@ -49,8 +50,8 @@ fn other_traffic_passes_a_running_receiver() {
             lab.receiver.tool("ip neigh flush dev vb");
             lab.sender.tool("ip neigh flush dev va");
             for other in [false, true] {
-                lab.sender.ping(lab.receiver.address(other), 56).expect("an answer");
-                lab.receiver.ping(lab.sender.address(other), 56).expect("an answer");
+                lab.sender.answered(lab.receiver.address(other), 56);
+                lab.receiver.answered(lab.sender.address(other), 56);
                 udp_passes(&lab, SocketAddr::new(lab.receiver.address(other), PORT + 1));
                 tcp_passes(&lab, SocketAddr::new(lab.receiver.address(other), PORT));
             }
@@ -134,12 +135,4 @@ fn a_killed_receiver_leaves_the_interface_as_it_found_it() {
     // And so are its sockets: the next one starts and receives.
     let next = receiver(&lab.receiver, false, AttachMode::Native);
     receives(&lab, &next, 1);
-}
-
-fn until(what: &str, condition: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while !condition() {
-        assert!(Instant::now() < deadline, "waited in vain until {what}");
-        thread::sleep(Duration::from_millis(20));
-    }
 }

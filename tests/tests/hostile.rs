@@ -11,11 +11,11 @@ use std::{
     collections::HashMap,
     net::{SocketAddr, UdpSocket},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use xdpsar::{AttachMode, Backend, Checksum, LbFraming, Reassembler, Stats, XdpOptions};
-use xdpsar_tests::{Lab, LabConfig, privileged};
+use xdpsar_tests::{Lab, LabConfig, pace::until, privileged};
 use xdpsar_wire::{LbHeader, ReHeader};
 use zerocopy::IntoBytes;
 
@@ -104,10 +104,7 @@ fn send(to: SocketAddr, from: SocketAddr, seed: u64, received: impl Fn() -> u64)
         // Never more on the way than the receiver's buffers hold: what is
         // lost here shall be lost by the receiver's doing.
         if sent.is_multiple_of(256) {
-            let patience = Instant::now() + Duration::from_secs(2);
-            while sent.saturating_sub(received()) > 1024 && Instant::now() < patience {
-                thread::sleep(Duration::from_micros(200));
-            }
+            until("there is room on the way", || sent.saturating_sub(received()) <= 1024);
         }
     };
     for turn in 0.. {
@@ -155,7 +152,8 @@ fn storm(backend: Backend, attach: AttachMode, v6: bool) {
             .backend(backend)
             .lb_header(LbFraming::Auto)
             .xdp(XdpOptions { attach, checksum: Checksum::Auto, ..XdpOptions::default() })
-            .timeout(Duration::from_millis(200))
+            // Longer than a slow machine may keep a clean event waiting.
+            .timeout(Duration::from_secs(2))
             // Wild claims are refused by length; what is left of them fits.
             .max_event(64 << 10)
             .memory(1 << 30)
@@ -181,7 +179,8 @@ fn storm(backend: Backend, attach: AttachMode, v6: bool) {
         let sender = lab
             .sender
             .run(|| send(listen, from, 0x1234_5678_9abc_def1, || accounted(&receiver.stats())));
-        thread::sleep(Duration::from_millis(500));
+        until("all datagrams are accounted for", || accounted(&receiver.stats()) >= sender.0);
+        until("events time out", || receiver.stats().events_lost.timeout > 100);
         receiver.join();
         (sender.0, sender.1, consumer.join().expect("no wrong byte"))
     });

@@ -4,10 +4,13 @@ use std::{
     net::{SocketAddr, UdpSocket},
     panic::{AssertUnwindSafe, catch_unwind},
     process::Stdio,
-    time::Duration,
 };
 
-use xdpsar_tests::{Lab, LabConfig, lab, privileged, tool};
+use xdpsar_tests::{
+    Lab, LabConfig, lab,
+    pace::{PATIENCE, until},
+    privileged, tool,
+};
 
 #[test]
 fn the_cable_has_the_mtu_and_the_queues_it_was_made_with() {
@@ -29,7 +32,7 @@ fn the_cable_has_the_mtu_and_the_queues_it_was_made_with() {
         for v6 in [false, true] {
             let headers = if v6 { 48 } else { 28 };
             let to = lab.receiver.address(v6);
-            lab.sender.ping(to, mtu as usize - headers).expect("one packet of the whole MTU");
+            lab.sender.answered(to, mtu as usize - headers);
             lab.sender.ping(to, mtu as usize - headers + 1).expect_err("one byte too many");
         }
     }
@@ -42,7 +45,7 @@ fn closures_threads_and_commands_run_inside() {
     for v6 in [false, true] {
         let socket =
             lab.receiver.run(|| UdpSocket::bind((lab.receiver.address(v6), 0)).expect("bound"));
-        socket.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
         let to: SocketAddr = socket.local_addr().unwrap();
         let reader = lab.receiver.spawn(move || {
             let mut bytes = [0; 64];
@@ -66,11 +69,7 @@ fn a_command_in_a_host_gets_the_signals_sent_to_its_process_id() {
     let lab = Lab::new(LabConfig::default());
     let mut child = lab.sender.command("sleep").arg("60").stdin(Stdio::null()).spawn().unwrap();
     let name = format!("/proc/{}/comm", child.id());
-    let deadline = std::time::Instant::now() + Duration::from_secs(5);
-    while std::fs::read_to_string(&name).unwrap().trim() != "sleep" {
-        assert!(std::time::Instant::now() < deadline, "`ip` did not become `sleep`");
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    until("`ip` has become `sleep`", || std::fs::read_to_string(&name).unwrap().trim() == "sleep");
     child.kill().unwrap();
     assert!(!child.wait().unwrap().success());
 }

@@ -151,14 +151,14 @@ fn a_signal_drains_what_has_arrived() {
         let dir = tempfile::tempdir().unwrap();
         let to = free_ports(1);
         let recv = Recv::start(to, &["--out", dir.path().to_str().unwrap(), "--verify"]);
-        let sent = send(to, &["--events", "50", "--size", "10k"]);
+        let sent = send(to, &["--events", "20", "--size", "10k"]);
         // At once: most of it may still be in the socket.
         recv.signal(signal);
         let ended = recv.end();
         assert_eq!(ended.status, Some(0), "{}", ended.stderr);
-        assert_eq!(ended.summary()["delivered"], 50);
+        assert_eq!(ended.summary()["delivered"], 20);
         assert_eq!(ended.summary()["fragments"], sent["fragments"]);
-        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 50);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 20);
     }
 }
 
@@ -176,8 +176,15 @@ fn a_full_pipe_does_not_hold_up_the_second_signal() {
     kill_process(pid, Signal::TERM).unwrap();
     thread::sleep(Duration::from_millis(300));
     assert!(recv.0.try_wait().unwrap().is_none(), "it should be blocked");
-    kill_process(pid, Signal::TERM).unwrap();
-    assert_eq!(recv.0.wait().unwrap().code(), Some(1));
+    // Again, should the first not have been seen yet: the two would be one.
+    let status = loop {
+        kill_process(pid, Signal::TERM).unwrap();
+        thread::sleep(Duration::from_millis(100));
+        if let Some(status) = recv.0.try_wait().unwrap() {
+            break status;
+        }
+    };
+    assert_eq!(status.code(), Some(1));
 }
 
 #[test]

@@ -16,7 +16,7 @@ fn mixed_sizes_verify_over_several_ports_and_workers() {
         to,
         &["--ports", "4", "--workers", "2", "--events", "60", "--verify", "--per-event"],
     );
-    let sent = send(to, &["--ports", "4", "--events", "60", "--size", "0,1,1k..100k"]);
+    let sent = send(to, &["--ports", "4", "--events", "60", "--size", "0,1,1k..20k"]);
     assert_eq!(sent["events"], 60);
     let ended = recv.end();
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);

@@ -13,7 +13,8 @@ use xdpsar::{
 use xdpsar_wire::{LbHeader, ReHeader};
 use zerocopy::IntoBytes;
 
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Nothing here takes this long unless it never comes.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A port that was free a moment ago.
 fn free_address() -> SocketAddr {
@@ -21,7 +22,7 @@ fn free_address() -> SocketAddr {
 }
 
 fn builder() -> ReassemblerBuilder {
-    Reassembler::builder(free_address()).backend(Backend::Socket)
+    Reassembler::builder(free_address()).backend(Backend::Socket).timeout(PATIENCE)
 }
 
 fn datagram(number: u64, offset: usize, whole: &[u8], size: usize) -> Vec<u8> {

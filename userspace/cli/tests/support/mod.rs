@@ -72,7 +72,7 @@ impl Drop for Guarded {
 /// text goes to standard error; the rest of that comes back with it.
 pub(crate) fn stream(listen: SocketAddr, more: &[&str]) -> (Guarded, ChildStderr) {
     let mut child = xdpsar(&["recv", "--listen", &listen.to_string(), "--backend", "socket"])
-        .args(["--out", "-"])
+        .args(["--out", "-", "--timeout", "60s"])
         .args(more)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -110,6 +110,10 @@ impl Recv {
         let listen = listen.to_string();
         let mut arguments = vec!["recv", "--listen", &listen, "--json", "--backend", "socket"];
         arguments.extend(more);
+        if !more.contains(&"--timeout") {
+            // However slow this machine is.
+            arguments.extend(["--timeout", "60s"]);
+        }
         let mut child =
             xdpsar(&arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let stdout = child.stdout.take().unwrap();
@@ -190,10 +194,11 @@ impl Ended {
     }
 }
 
-/// Sends to `to` at a pace that a busy machine bears; returns the summary.
+/// Sends to `to`, which should be no more than the smallest receive buffer
+/// holds: nobody says how fast it is emptied. Returns the summary.
 pub(crate) fn send(to: SocketAddr, more: &[&str]) -> Value {
     let to = to.to_string();
-    let mut arguments = vec!["send", "--to", &to, "--json", "--rate", "0.2"];
+    let mut arguments = vec!["send", "--to", &to, "--json"];
     arguments.extend(more);
     let output = run(&arguments);
     let stderr = String::from_utf8_lossy(&output.stderr);

@@ -14,7 +14,7 @@ use crate::error::SetupErrorKind;
 
 fn receiver(address: &str) -> (UdpSocket, SocketAddr) {
     let socket = UdpSocket::bind(address).unwrap();
-    socket.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
     sys::set_buffer(socket.as_fd(), libc::SO_RCVBUFFORCE, libc::SO_RCVBUF, 8 << 20).unwrap();
     let address = socket.local_addr().unwrap();
     (socket, address)
@@ -199,7 +199,7 @@ fn entropy_chooses_the_destination_port() {
             for port in address.port().checked_add(3).map(|_| 1..4u16)? {
                 let address = (Ipv4Addr::LOCALHOST, address.port() + port);
                 let socket = UdpSocket::bind(address).ok()?;
-                socket.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
+                socket.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
                 sockets.push(socket);
             }
             Some((sockets, address))

@@ -72,7 +72,7 @@ fn native_and_generic_come_and_go() {
             let [ref seen] = host.xdp_programs()[..] else { panic!("one program") };
             assert_eq!((seen.id, seen.generic), (holder.id.into(), hook == Hook::Generic));
             // Not ours, and so the kernel's: as if the program were not there.
-            lab.sender.ping(host.v4.into(), 56).unwrap();
+            lab.sender.answered(host.v4.into(), 56);
         }
         // What passed by was counted: the echo requests are IP and not UDP.
         let counters = program.counters().unwrap();

@@ -17,7 +17,10 @@ use xdpsar_dataplane::{
     Datagram, ReceiveConfig, SocketOptions, Source, SourceCounters, Wait, XdpOptions, XdpReceiver,
     XdpSource,
 };
-use xdpsar_tests::Lab;
+use xdpsar_tests::{
+    Lab,
+    pace::{PATIENCE, eventually},
+};
 use xdpsar_wire::{
     LbFraming, LbHeader, Pieces, ReHeader,
     steering::{LaneMode, Verdict},
@@ -232,16 +235,17 @@ pub(crate) fn receive_all(lab: &Lab, config: &ReceiveConfig, sent: &Sent) -> Run
         let _stop = OnPanic(&stop);
         lab.sender.run(|| send(config, sent, &checker.received, &stop));
         all_sent.store(true, Ordering::Release);
-        // What is still on its way has a moment.
-        let quiet = Duration::from_millis(
-            if sent.stalled.is_some() || sent.expect_loss || sent.expect_none { 300 } else { 3000 },
-        );
-        let end = Instant::now() + quiet;
-        while checker.received.load(Ordering::Acquire) < sent.count
-            && Instant::now() < end
-            && !stop.load(Ordering::Acquire)
-        {
-            std::thread::sleep(Duration::from_millis(1));
+        // What the program has seen is in a ring a moment later, which workers
+        // drain before they stop, or lost for good.
+        let lossy = sent.stalled.is_some() || sent.expect_loss || sent.expect_none;
+        eventually(|| {
+            let seen = receiver.program_counters().expect("counters")[0];
+            let received = checker.received.load(Ordering::Acquire);
+            let all = if lossy { seen >= sent.count as u64 } else { received >= sent.count };
+            all || stop.load(Ordering::Acquire)
+        });
+        if lossy {
+            std::thread::sleep(Duration::from_millis(100));
         }
         stop.store(true, Ordering::Release);
     });
@@ -316,7 +320,7 @@ fn send(config: &ReceiveConfig, sent: &Sent, received: &AtomicUsize, stop: &Atom
             continue;
         }
         counted += 1;
-        let patience = Instant::now() + Duration::from_secs(10);
+        let patience = Instant::now() + PATIENCE;
         while counted - received.load(Ordering::Acquire).min(counted) >= sent.window {
             assert!(!stop.load(Ordering::Acquire), "a receiver failed");
             assert!(Instant::now() < patience, "datagrams got lost on the way");

@@ -18,7 +18,7 @@ struct Seen {
 
 fn receiver() -> (UdpSocket, SocketAddr) {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-    socket.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
     let address = socket.local_addr().unwrap();
     (socket, address)
 }

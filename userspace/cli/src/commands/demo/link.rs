@@ -103,7 +103,7 @@ impl Pings {
     /// Starts them; `None` if there is no `ping` command.
     pub(super) fn start() -> Option<Self> {
         Command::new("ping")
-            .args(["-n", "-q", "-c", "20", "-i", "0.05", "-w", "15"])
+            .args(["-n", "-q", "-c", "20", "-i", "0.05", "-W", "10"])
             .arg(ADDRESS.to_string())
             .stdin(std::process::Stdio::null())
             .stdout(std::process::Stdio::piped())

@@ -22,9 +22,9 @@ use crate::{args::demo::SideArgs, payload::Payload, status::Failure};
 /// How often the receiver looks how far it is: the window's round trip.
 const LOOK_EVERY: Duration = Duration::from_micros(300);
 /// After everything has been sent, nothing more comes after such a silence.
-const SILENCE: Duration = Duration::from_secs(2);
+const SILENCE: Duration = Duration::from_secs(5);
 /// The closed loop keeps events from expiring for want of processor time.
-const TIMEOUT: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Receives until everything has come, or nothing more does.
 ///

@@ -13,7 +13,7 @@ use crate::args::demo::SideArgs;
 
 /// The receiver has not acknowledged anything for this long: datagrams are
 /// lost, and waiting will not bring them back.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Datagrams on the way at most, wherever they land.
 ///
