@@ -135,6 +135,8 @@ impl LoanHome for Home {
 /// Run by `RUSTFLAGS='--cfg loom' cargo test --release --lib loom`.
 #[cfg(all(test, loom))]
 mod loom_tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
     use loom::{cell::UnsafeCell, thread};
 
     use super::{super::CHUNK, *};
@@ -221,15 +223,21 @@ mod loom_tests {
     /// writes, no event reads any more.
     #[test]
     fn loom_no_frame_is_written_while_it_is_read() {
-        loom::model(|| {
+        // Over all orders: the model would show nothing if none came back.
+        let came_back = Arc::new(AtomicBool::new(false));
+        let seen = Arc::clone(&came_back);
+        loom::model(move || {
             let mut model = Model::new(1, 2);
             let (first, second) = (model.lend().expect("lent"), model.lend().expect("lent"));
             let one = thread::spawn(move || first.read_and_drop());
             let other = thread::spawn(move || second.read_and_drop());
             let mut lent = 0;
             for _ in 0..3 {
+                // Or loom tries no order in which a frame is back by now.
+                thread::yield_now();
                 if let Some(third) = model.lend() {
                     lent += 1;
+                    seen.store(true, Ordering::Relaxed);
                     third.read_and_drop();
                 }
             }
@@ -238,6 +246,7 @@ mod loom_tests {
             model.desk.collect();
             assert_eq!(model.desk.reserve.len(), 2, "all came back; {lent} more were lent");
         });
+        assert!(came_back.load(Ordering::Relaxed), "no third frame was ever lent");
     }
 
     /// A frame that is given back and lent again while another thread is about
