@@ -64,31 +64,17 @@ pub(crate) trait Contestant {
     fn verify(&self, stream: &Stream) -> anyhow::Result<()>;
 }
 
-/// What becomes of the events: a worker hands them over batch by batch, and
-/// the consumer has no use for them.
+/// What a consumer does who has no use for the events.
+#[derive(Default)]
 struct Discard {
-    batch: Vec<Event>,
     bytes: u64,
     lost: u64,
-}
-
-impl Discard {
-    fn new() -> Self {
-        // A datagram completes one event at most.
-        Self { batch: Vec::with_capacity(BATCH), bytes: 0, lost: 0 }
-    }
-
-    /// The batch has been handed over.
-    #[inline]
-    fn discard(&mut self) {
-        self.bytes += self.batch.drain(..).map(|event| black_box(&event).len() as u64).sum::<u64>();
-    }
 }
 
 impl Sink for Discard {
     #[inline]
     fn event(&mut self, event: Event) {
-        self.batch.push(event);
+        self.bytes += black_box(&event).len() as u64;
     }
 
     #[inline]
@@ -122,7 +108,7 @@ impl Ours {
             seed: 0x5eed,
             ..defaults
         };
-        Self { assembler: Assembler::new(config, Arc::clone(&pool)), sink: Discard::new() }
+        Self { assembler: Assembler::new(config, Arc::clone(&pool)), sink: Discard::default() }
     }
 }
 
@@ -139,7 +125,6 @@ impl Contestant for Ours {
                     black_box(assembler.ingest(0, Pieces::whole(datagram), now_ns, sink));
                 },
             );
-            self.sink.discard();
             self.assembler.expire(now_ns, EXPIRE_PER_BATCH, &mut self.sink);
         }
     }

@@ -112,15 +112,13 @@ impl Coverage {
             }
             Shape::Bits { missing, bits } => {
                 let index = grid_index(&(start..end), self.stride, self.length)?;
-                let bit = 1 << (index & 63);
-                if *bits & bit != 0 {
-                    return None;
-                }
-                *bits |= bit;
-                *missing -= 1;
-                Some(*missing == 0)
+                set_missing_bit(std::slice::from_mut(bits), index, missing)
             }
-            _ => None,
+            Shape::Paged { missing, words } => {
+                let index = grid_index(&(start..end), self.stride, self.length)?;
+                set_missing_bit(words, index, missing)
+            }
+            Shape::Run(_) | Shape::Scattered { .. } => None,
         }
     }
 
@@ -336,6 +334,19 @@ fn grid_index(range: &Range<u32>, stride: u32, length: u32) -> Option<u32> {
     (off_grid == 0 && whole).then_some(index)
 }
 
+/// Sets a bit that is not set yet, and returns whether it was the last one
+/// missing; `None` if it is set.
+#[inline]
+fn set_missing_bit(words: &mut [u64], index: u32, missing: &mut u32) -> Option<bool> {
+    let (word, bit) = (&mut words[(index / 64) as usize], 1 << (index % 64));
+    if *word & bit != 0 {
+        return None;
+    }
+    *word |= bit;
+    *missing -= 1;
+    Some(*missing == 0)
+}
+
 #[inline]
 fn set_bit(
     words: &mut [u64],
@@ -344,14 +355,13 @@ fn set_bit(
     range: Range<u32>,
     gap: &mut impl FnMut(Range<u32>),
 ) -> u32 {
-    let (word, bit) = (&mut words[(index / 64) as usize], 1 << (index % 64));
-    if *word & bit != 0 {
+    if words[(index / 64) as usize] >> (index % 64) & 1 == 1 {
         return 0;
     }
     let new = range.end - range.start;
+    // Written first: what is covered has been.
     gap(range);
-    *word |= bit;
-    *missing -= 1;
+    set_missing_bit(words, index, missing);
     new
 }
 

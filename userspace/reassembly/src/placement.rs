@@ -105,6 +105,8 @@ impl Placement {
         copier: &mut Copier,
     ) -> Option<bool> {
         let end = offset.checked_add(u32::try_from(bytes.len()).ok()?)?;
+        // Covered a moment before it is written: nothing between can fail, as
+        // `end` is within the length.
         let complete = self.coverage.append(offset, end)?;
         // SAFETY: labelled with the event's length in `new`. The assembler settles
         // the copier before it gives any buffer away.
