@@ -193,7 +193,9 @@ fn who_learns_of_the_end_sees_what_the_senders_did_before() {
             }
             let done = [0, 1].map(|index| done[index].load(Ordering::Relaxed));
             assert_eq!(done, [1, 1]);
-            senders.map(|sender| sender.join().unwrap());
+            for sender in senders {
+                sender.join().unwrap();
+            }
         });
     }
 }
