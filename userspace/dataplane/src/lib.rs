@@ -8,7 +8,7 @@
 //! | [`socket`] | receiving by `recvmmsg` and GRO: no privileges needed |
 //! | `steering` | the XDP program: load, configure, attach, count (feature `xdp`) |
 //! | `inspect` | who holds an XDP hook, what a NIC can do (feature `inspect`) |
-//! | [`send`] | events cut into datagrams and sent by `sendmmsg` |
+//! | [`send`] | events cut into datagrams, and sent: segmentation offload, `sendmmsg` |
 //! | `xdp` | receiving by AF_XDP: rings, packet memory, layouts (feature `xdp`) |
 //! | [`host`] | interfaces, routes, kernel, capabilities |
 //! | [`pin`] | one worker, one core |
@@ -39,7 +39,7 @@ pub use config::{
     XdpOptions,
 };
 pub use error::{ReceiveError, SetupError};
-pub use send::{MmsgSender, OutgoingEvent, SendConfig, SendCounters, SendError};
+pub use send::{OutgoingEvent, Payload, SendBackend, SendConfig, SendCounters, SendError, Sender};
 pub use socket::SocketSource;
 pub use source::{Datagram, Intake, Source, SourceCounters};
 #[cfg(feature = "xdp")]

@@ -20,7 +20,7 @@ use std::{
 };
 
 use xdpsar_dataplane::{
-    MmsgSender, OutgoingEvent, SendConfig, SendCounters, SetupError, error::SetupErrorKind,
+    OutgoingEvent, Payload, SendConfig, SendCounters, Sender, SetupError, error::SetupErrorKind,
     random::SplitMix64, send::Pace,
 };
 use xdpsar_wire::LbVersion;
@@ -100,7 +100,7 @@ impl SegmenterBuilder {
     /// does not fit.
     pub fn open(self) -> Result<Segmenter, Error> {
         let pace = self.rate_gbps.map(paced).transpose()?;
-        let sender = MmsgSender::open(&self.config)?;
+        let sender = Sender::open(&self.config)?;
         let mut random = SplitMix64::from_os();
         let ticks = TickClock::new(random.next_u64());
         Ok(Segmenter {
@@ -145,7 +145,7 @@ pub struct EventOptions {
 /// datagram, and not sooner than the rate allows.
 #[derive(Debug)]
 pub struct Segmenter {
-    sender: MmsgSender,
+    sender: Sender,
     pace: Option<Paced>,
     ticks: TickClock,
     random: SplitMix64,
@@ -182,8 +182,8 @@ impl Segmenter {
     pub fn send_with(&mut self, event: &[u8], options: EventOptions) -> Result<u64, Error> {
         let headers = self.headers(event.len(), options);
         match &mut self.pace {
-            Some(pace) => self.sender.send_paced(&headers, event, pace)?,
-            None => self.sender.send(&headers, event)?,
+            Some(pace) => self.sender.send_paced(&headers, Payload::whole(event), pace)?,
+            None => self.sender.send(&headers, Payload::whole(event))?,
         }
         Ok(headers.event_number)
     }
@@ -200,7 +200,7 @@ impl Segmenter {
         pace: &mut impl Pace,
     ) -> Result<u64, Error> {
         let headers = self.headers(event.len(), options);
-        self.sender.send_paced(&headers, event, pace)?;
+        self.sender.send_paced(&headers, Payload::whole(event), pace)?;
         Ok(headers.event_number)
     }
 

@@ -2,7 +2,7 @@
 
 use std::{io, net::SocketAddr};
 
-use super::{Arena, Flow, MmsgSender, SendConfig, SendCounters, plan};
+use super::{SendBackend, SendConfig, SendCounters, Sender, arena::Arena, flows::Flow, gso, plan};
 use crate::{
     error::{SetupError, SetupErrorKind},
     host,
@@ -17,7 +17,7 @@ const LARGEST_MTU: u32 = 65_535;
 /// As many flows as E2SAR allows.
 const MAX_SOCKETS: usize = 128;
 
-pub(super) fn open(config: &SendConfig) -> Result<MmsgSender, SetupError> {
+pub(super) fn open(config: &SendConfig) -> Result<Sender, SetupError> {
     check(config)?;
     let to = config.to;
     let mtu = mtu(config)?;
@@ -40,19 +40,76 @@ pub(super) fn open(config: &SendConfig) -> Result<MmsgSender, SetupError> {
         flows.push(flow);
         send_buffer = send_buffer.min(granted);
     }
-    Ok(MmsgSender {
+    let datagram = max_payload + overhead - plan::ip_and_udp(to.ip());
+    let (backend, reason) = backend(config, &flows[0], mtu, datagram)?;
+    let per_message = match backend {
+        SendBackend::Gso => gso::segments_per_message(to.ip(), datagram),
+        _ => 1,
+    };
+    Ok(Sender {
         to,
         port_mask: config.ports - 1,
         flows,
         next_flow: 0,
-        arena: Arena::new(with_lb),
+        arena: Arena::new(with_lb, max_payload, per_message),
         lb: config.lb,
         mtu,
         max_payload,
         overhead: overhead as u64,
         send_buffer,
+        patience: config.patience,
+        backend,
+        reason,
         counters: SendCounters::default(),
     })
+}
+
+/// The backend to use, and why that one. A `datagram` is what one fragment at
+/// most takes of a message.
+fn backend(
+    config: &SendConfig,
+    flow: &Flow,
+    mtu: u32,
+    datagram: usize,
+) -> Result<(SendBackend, String), SetupError> {
+    let segments = gso::segments_per_message(config.to.ip(), datagram);
+    // Why not to segment, whether that is the kernel's fault, and what to do.
+    let against = || match gso::probe(flow.socket()) {
+        Err(error) => Some((
+            SetupErrorKind::Unsupported,
+            format!("the kernel cannot cut messages ({error})"),
+            "use Linux 4.18 or newer, or backend `mmsg`",
+        )),
+        Ok(()) if segments < 2 => Some((
+            SetupErrorKind::Usage,
+            format!("at an MTU of {mtu} bytes one datagram fills a message"),
+            "choose a smaller MTU, or backend `mmsg`",
+        )),
+        Ok(()) => None,
+    };
+    match config.backend {
+        SendBackend::Mmsg => Ok((SendBackend::Mmsg, "asked for".into())),
+        SendBackend::Xdp => Err(SetupError::new(
+            SetupErrorKind::Unsupported,
+            format!("send to {} through AF_XDP", config.to),
+            "sockets are all that this sender has",
+            "use backend `auto`, `gso` or `mmsg`",
+        )),
+        SendBackend::Gso => match against() {
+            None => Ok((SendBackend::Gso, "asked for".into())),
+            Some((kind, found, remedy)) => {
+                let asked = format!("send to {} by segmentation offload", config.to);
+                Err(SetupError::new(kind, asked, found, remedy))
+            }
+        },
+        SendBackend::Auto => Ok(match against() {
+            None => {
+                let why = format!("the kernel cuts messages of {segments} fragments");
+                (SendBackend::Gso, why)
+            }
+            Some((_, found, _)) => (SendBackend::Mmsg, found),
+        }),
+    }
 }
 
 fn check(config: &SendConfig) -> Result<(), SetupError> {

@@ -11,8 +11,13 @@ const UDP_HEADER_LEN: usize = 8;
 /// Bytes of an IP datagram that are not the event's: IP (without options),
 /// UDP, LB where it is sent, and RE header.
 pub fn overhead(to: IpAddr, with_lb: bool) -> usize {
+    ip_and_udp(to) + if with_lb { LB_HEADER_LEN } else { 0 } + RE_HEADER_LEN
+}
+
+/// Bytes of the IP (without options) and UDP header.
+pub(crate) const fn ip_and_udp(to: IpAddr) -> usize {
     let ip = if to.is_ipv4() { IPV4_HEADER_LEN } else { IPV6_HEADER_LEN };
-    ip + UDP_HEADER_LEN + if with_lb { LB_HEADER_LEN } else { 0 } + RE_HEADER_LEN
+    ip + UDP_HEADER_LEN
 }
 
 /// Event bytes that one datagram carries at this MTU; `None` where not even
@@ -42,6 +47,17 @@ impl Plan {
     /// Fragments in all.
     pub fn fragments(&self) -> usize {
         self.fragments
+    }
+
+    /// Length of every fragment but the last.
+    pub const fn each(&self) -> usize {
+        self.each
+    }
+
+    /// Goes on with fragment `index`, and returns its offset in the event.
+    pub fn go_to(&mut self, index: usize) -> usize {
+        self.next = index.min(self.fragments);
+        self.next * self.each
     }
 
     /// Length of fragment `index`.

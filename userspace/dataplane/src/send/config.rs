@@ -1,0 +1,114 @@
+//! What to send where, and what was done.
+
+use std::{fmt, net::SocketAddr, time::Duration};
+
+use xdpsar_wire::LbVersion;
+
+/// How datagrams are handed to the system.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum SendBackend {
+    /// The fastest that works here.
+    #[default]
+    Auto,
+    /// Many fragments in one message, which the kernel or the NIC cuts up
+    /// (`UDP_SEGMENT`, since Linux 4.18).
+    Gso,
+    /// One message per fragment, up to 1024 in one call (`sendmmsg`).
+    Mmsg,
+    /// Frames of our own making, through an AF_XDP socket.
+    Xdp,
+}
+
+impl fmt::Display for SendBackend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Auto => "auto",
+            Self::Gso => "gso",
+            Self::Mmsg => "mmsg",
+            Self::Xdp => "xdp",
+        })
+    }
+}
+
+/// Where to send, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SendConfig {
+    /// Destination: the load balancer, or a worker's first port.
+    pub to: SocketAddr,
+    /// Destination ports, a power of two. With more than one, an event goes
+    /// to port `to + (entropy & (ports − 1))`: what a load balancer would do.
+    pub ports: u16,
+    /// Sockets, and so source ports.
+    pub sockets: usize,
+    /// Largest IP datagram in bytes. `None`, or 0, asks the route, and takes
+    /// 9000 at most.
+    pub mtu: Option<u32>,
+    /// Send buffer of each socket in bytes, as far as the system allows.
+    pub send_buffer: usize,
+    /// Version of the LB header. `None` sends the RE header only, as it
+    /// arrives behind a load balancer.
+    pub lb: Option<LbVersion>,
+    /// How datagrams are handed to the system.
+    pub backend: SendBackend,
+    /// How long to try again while the system takes nothing, before the event
+    /// is given up.
+    pub patience: Duration,
+}
+
+impl SendConfig {
+    /// To one port, through four sockets with 3 MiB of buffer each, at the
+    /// route's MTU, with LB header version 2: what E2SAR does by default. The
+    /// backend is chosen by itself, and five seconds without any progress are
+    /// too long.
+    pub const fn new(to: SocketAddr) -> Self {
+        Self {
+            to,
+            ports: 1,
+            sockets: 4,
+            mtu: None,
+            send_buffer: 3 << 20,
+            lb: Some(LbVersion::V2),
+            backend: SendBackend::Auto,
+            patience: Duration::from_secs(5),
+        }
+    }
+}
+
+/// What an event's headers say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OutgoingEvent {
+    /// RE header: the event's number.
+    pub event_number: u64,
+    /// RE header: the source within the event.
+    pub data_id: u16,
+    /// LB header: its low bits choose the worker's port.
+    pub entropy: u16,
+    /// LB header: chooses the worker. Microseconds since the epoch where a
+    /// control plane is in use.
+    pub tick: u64,
+}
+
+/// What a sender has done. All counts are totals.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SendCounters {
+    /// Events of which every fragment was handed to the kernel.
+    pub events: u64,
+    /// Events that [`Sender::send`](super::Sender::send) returned an error for.
+    pub failed: u64,
+    /// Fragments handed to the kernel.
+    pub fragments: u64,
+    /// Fragments of failed events that were not.
+    pub fragments_failed: u64,
+    /// Event bytes in the fragments handed over.
+    pub bytes: u64,
+    /// Tries again because the send buffer was full (`EAGAIN`).
+    pub retried_full: u64,
+    /// Tries again because the interface's queue or memory was
+    /// (`ENOBUFS`, `ENOMEM`).
+    pub retried_no_buffers: u64,
+    /// Tries again because the other side had answered an earlier datagram
+    /// with "port unreachable" (`ECONNREFUSED`): nobody listens there.
+    pub refused: u64,
+    /// System calls made.
+    pub syscalls: u64,
+}

@@ -1,0 +1,71 @@
+//! What a sender is opened with, and what is refused.
+
+use super::*;
+use crate::error::SetupErrorKind;
+
+#[test]
+fn the_mtu_is_the_routes_capped_or_the_one_asked_for() {
+    let to = "127.0.0.1:19522".parse().unwrap();
+    for mtu in [None, Some(0)] {
+        let sender = Sender::open(&SendConfig { mtu, ..SendConfig::new(to) }).unwrap();
+        let lo = host::route_to(&to).unwrap().mtu;
+        assert_eq!(sender.mtu(), lo.min(9000));
+        assert_eq!(sender.max_payload(), sender.mtu() as usize - 64);
+    }
+    let (socket, to) = receiver("127.0.0.1:0");
+    let largest = host::route_to(&to).unwrap().mtu;
+    let mut sender = Sender::open(&config(to, largest, SendBackend::Auto)).unwrap();
+    let event = pattern(sender.max_payload());
+    sender.send(&OutgoingEvent::default(), Payload::whole(&event)).unwrap();
+    assert_eq!(next(&socket).0.len(), largest as usize - 28);
+}
+
+#[test]
+fn the_backend_is_chosen_with_a_reason() {
+    let to = "127.0.0.1:19522".parse().unwrap();
+    let sender = Sender::open(&config(to, 1500, SendBackend::Auto)).unwrap();
+    assert_eq!(sender.backend(), SendBackend::Gso);
+    assert!(sender.reason().contains("44 fragments"), "{}", sender.reason());
+    for backend in BACKENDS {
+        let sender = Sender::open(&config(to, 1500, backend)).unwrap();
+        assert_eq!((sender.backend(), sender.reason()), (backend, "asked for"));
+    }
+    // One datagram to a message: nothing to segment.
+    let sender = Sender::open(&config(to, 60_000, SendBackend::Auto)).unwrap();
+    assert_eq!(sender.backend(), SendBackend::Mmsg);
+    assert!(sender.reason().contains("60000"), "{}", sender.reason());
+    let error = Sender::open(&config(to, 60_000, SendBackend::Gso)).unwrap_err();
+    assert_eq!(error.kind, SetupErrorKind::Usage, "{error}");
+    assert_eq!(SendBackend::Gso.to_string(), "gso");
+}
+
+#[test]
+fn what_cannot_be_meant_is_refused() {
+    let refused = |to: &str, change: &dyn Fn(&mut SendConfig)| {
+        let mut config = SendConfig::new(to.parse().unwrap());
+        change(&mut config);
+        let error = Sender::open(&config).unwrap_err();
+        (error.kind, error.to_string())
+    };
+    let here = "127.0.0.1:19522";
+    for (to, change) in [
+        (here, &(|c: &mut SendConfig| c.sockets = 0) as &dyn Fn(&mut SendConfig)),
+        (here, &|c| c.sockets = 129),
+        (here, &|c| c.ports = 0),
+        (here, &|c| c.ports = 3),
+        ("127.0.0.1:65535", &|c| c.ports = 2),
+        ("127.0.0.1:0", &|_| ()),
+        ("0.0.0.0:19522", &|_| ()),
+    ] {
+        let (kind, text) = refused(to, change);
+        assert_eq!(kind, SetupErrorKind::Usage, "{text}");
+    }
+    let (kind, text) = refused(here, &|c| c.mtu = Some(64));
+    assert_eq!(kind, SetupErrorKind::Mtu);
+    assert!(text.contains("65 at least"), "{text}");
+    let (kind, text) = refused("[::1]:19522", &|c| c.mtu = Some(84));
+    assert_eq!(kind, SetupErrorKind::Mtu, "{text}");
+    let (kind, text) = refused(here, &|c| c.mtu = Some(70_000));
+    assert_eq!(kind, SetupErrorKind::Mtu);
+    assert!(text.contains("the route there takes"), "{text}");
+}
