@@ -256,6 +256,22 @@ fn two_blocked_producers_are_woken_by_room() {
 }
 
 #[test]
+fn one_batch_taken_lets_two_blocked_producers_in() {
+    model(|| {
+        let (sender, receiver) = handoff(2);
+        assert_eq!(sender.try_push_batch(&mut vec![1, 2]), Ok(2));
+        let ends = Arc::new((sender, receiver));
+        let producers = [(), ()].map(|()| in_thread(&ends, |(sender, _)| sender.push(3).unwrap()));
+        // One claim wakes one producer, and nothing is taken after it.
+        assert_eq!(ends.1.try_recv_batch(&mut vec![], 2), 2);
+        for producer in producers {
+            producer.join().unwrap();
+        }
+        assert_settled(&ends.1);
+    });
+}
+
+#[test]
 fn the_last_receiver_releases_blocked_producers_and_drops_what_is_left() {
     struct Counted(Arc<AtomicUsize>);
     impl Drop for Counted {
