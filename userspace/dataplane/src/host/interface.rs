@@ -23,6 +23,8 @@ pub struct Interface {
     pub mtu: u32,
     /// RX queues in use (`real_num_rx_queues`).
     pub rx_queues: u32,
+    /// Whether it is switched on.
+    pub is_up: bool,
     /// Whether it is the loopback interface.
     pub is_loopback: bool,
     /// The driver's name, where there is a driver.
@@ -103,7 +105,8 @@ pub fn interface_by_name(name: &str) -> io::Result<Option<Interface>> {
     }
     let mut request = InterfaceRequest::new(&c_name)?;
     let mtu = request.mtu()?;
-    let is_loopback = request.flags()? & libc::IFF_LOOPBACK != 0;
+    let flags = request.flags()?;
+    let has = |flag| flags & flag != 0;
     let sysfs = sysfs_of(name, index);
     let rx_queues = match &sysfs {
         Some(dir) => count_rx_queues(&dir.join("queues")),
@@ -114,7 +117,8 @@ pub fn interface_by_name(name: &str) -> io::Result<Option<Interface>> {
         index,
         mtu,
         rx_queues: rx_queues.unwrap_or(1).max(1),
-        is_loopback,
+        is_up: has(libc::IFF_UP),
+        is_loopback: has(libc::IFF_LOOPBACK),
         driver: request.driver(),
     }))
 }

@@ -6,7 +6,7 @@ use std::{
     ffi::CStr,
     io,
     mem::MaybeUninit,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6},
     os::fd::AsFd,
 };
 
@@ -31,7 +31,19 @@ pub struct Route {
 /// # Errors
 /// The system's, `ENETUNREACH` above all.
 pub fn route_to(to: &SocketAddr) -> io::Result<Route> {
+    route_from(None, to)
+}
+
+/// As [`route_to`], for datagrams that leave from `source`, an address of the
+/// same IP version: routing may depend on it.
+///
+/// # Errors
+/// As [`route_to`], and `EADDRNOTAVAIL` where this host has no such address.
+pub fn route_from(source: Option<IpAddr>, to: &SocketAddr) -> io::Result<Route> {
     let socket = sys::udp_socket(to)?;
+    if source.is_some() {
+        sys::bind(socket.as_fd(), &local_end(source, to))?;
+    }
     // Port 0 cannot be connected to; any other asks the same route.
     let mut peer = *to;
     if peer.port() == 0 {
@@ -113,6 +125,17 @@ fn missing_from(effective: u64) -> Vec<&'static str> {
 /// `fe80::/10`: meaningful together with an interface only.
 pub(crate) const fn is_link_local(address: &Ipv6Addr) -> bool {
     address.segments()[0] & 0xffc0 == 0xfe80
+}
+
+/// The near end, port open, of a flow to `to`: `source`, or any address of the
+/// same IP version. A link-local one is on the interface that `to` names.
+pub(crate) fn local_end(source: Option<IpAddr>, to: &SocketAddr) -> SocketAddr {
+    match (source.unwrap_or_else(|| wildcard(&to.ip())), to) {
+        (IpAddr::V6(v6), SocketAddr::V6(to)) if is_link_local(&v6) => {
+            SocketAddrV6::new(v6, 0, 0, to.scope_id()).into()
+        }
+        (ip, _) => SocketAddr::new(ip, 0),
+    }
 }
 
 /// The wildcard address of the same IP version.

@@ -1,6 +1,10 @@
 //! What to send where, and what was done.
 
-use std::{fmt, net::SocketAddr, time::Duration};
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
 use xdpsar_wire::LbVersion;
 
@@ -48,6 +52,15 @@ pub struct SendConfig {
     /// Version of the LB header. `None` sends the RE header only, as it
     /// arrives behind a load balancer.
     pub lb: Option<LbVersion>,
+    /// Address that datagrams leave from: the one that is registered with the
+    /// load balancer. `None` leaves it to the route.
+    pub source: Option<IpAddr>,
+    /// Differentiated services code point, from 0 to 63 (RFC 2474), that
+    /// routers may sort datagrams by. `None` leaves it at the system's.
+    pub dscp: Option<u8>,
+    /// Whether sockets are connected to the destination, so that the route is
+    /// looked up once; otherwise each message names it, and is routed anew.
+    pub connected: bool,
     /// How datagrams are handed to the system.
     pub backend: SendBackend,
     /// How long to try again while the system takes nothing, before the event
@@ -68,6 +81,9 @@ impl SendConfig {
             mtu: None,
             send_buffer: 3 << 20,
             lb: Some(LbVersion::V2),
+            source: None,
+            dscp: None,
+            connected: true,
             backend: SendBackend::Auto,
             patience: Duration::from_secs(5),
         }
@@ -103,12 +119,15 @@ pub struct SendCounters {
     pub bytes: u64,
     /// Tries again because the send buffer was full (`EAGAIN`).
     pub retried_full: u64,
-    /// Tries again because the interface's queue or memory was
+    /// Tries again because the interface's queue was full, or memory short
     /// (`ENOBUFS`, `ENOMEM`).
     pub retried_no_buffers: u64,
     /// Tries again because the other side had answered an earlier datagram
     /// with "port unreachable" (`ECONNREFUSED`): nobody listens there.
     pub refused: u64,
+    /// Tries again because an earlier datagram had been answered otherwise:
+    /// host or network unreachable, prohibited, no such protocol.
+    pub unreachable: u64,
     /// System calls made.
     pub syscalls: u64,
 }

@@ -41,6 +41,25 @@ pub enum SendError {
         #[source]
         source: io::Error,
     },
+    /// What the sender was opened for is no more: the interface is gone or
+    /// down, the address was taken away, or the route.
+    #[error(
+        "sending to {to} failed after {sent} of {fragments} fragments: {lost} ({source}); \
+         bring it back, or open a sender that goes another way"
+    )]
+    WayLost {
+        /// Where to.
+        to: SocketAddr,
+        /// Fragments that went out.
+        sent: usize,
+        /// Fragments of the event.
+        fragments: usize,
+        /// What is no more.
+        lost: String,
+        /// The system's error.
+        #[source]
+        source: io::Error,
+    },
     /// Anything else that the system refused, after `sent` fragments.
     #[error("sending to {to} failed after {sent} of {fragments} fragments: {source}")]
     System {

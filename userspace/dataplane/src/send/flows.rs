@@ -7,6 +7,7 @@ use std::{
     os::fd::{AsFd, BorrowedFd, OwnedFd},
 };
 
+use super::{SendConfig, answers};
 use crate::{host, random::SplitMix64, sys};
 
 /// Source ports are drawn from here on (`data-plane.md` §3.5).
@@ -17,33 +18,45 @@ const ATTEMPTS: usize = 32;
 /// One sending socket.
 pub(super) struct Flow {
     fd: OwnedFd,
-    connected_to: SocketAddr,
+    /// Where datagrams without a destination of their own go.
+    connected_to: Option<SocketAddr>,
 }
 
 impl Flow {
-    /// A socket towards `to`, with a random source port and a send buffer of
-    /// `send_buffer` bytes, as far as the system allows. Also returns the
-    /// size that was granted.
-    pub(super) fn open(
-        to: SocketAddr,
-        send_buffer: usize,
-        random: &mut SplitMix64,
-    ) -> io::Result<(Self, usize)> {
+    /// A socket as `config` has it, with a random source port and a send
+    /// buffer of the size asked for, as far as the system allows. Also returns
+    /// the size that was granted.
+    pub(super) fn open(config: &SendConfig, random: &mut SplitMix64) -> io::Result<(Self, usize)> {
+        let to = config.to;
         let fd = sys::udp_socket(&to)?;
         let socket = fd.as_fd();
+        let (level, discover, refuse, traffic_class) = match to {
+            SocketAddr::V4(_) => {
+                (libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_DO, libc::IP_TOS)
+            }
+            SocketAddr::V6(_) => (
+                libc::IPPROTO_IPV6,
+                libc::IPV6_MTU_DISCOVER,
+                libc::IPV6_PMTUDISC_DO,
+                libc::IPV6_TCLASS,
+            ),
+        };
         // A datagram longer than the path allows is our mistake: an error,
         // rather than IP fragments that no receiver of events accepts.
-        let (level, name, refuse) = match to {
-            SocketAddr::V4(_) => (libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_DO),
-            SocketAddr::V6(_) => {
-                (libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, libc::IPV6_PMTUDISC_DO)
-            }
-        };
-        sys::set_option(socket, level, name, refuse)?;
-        let granted = sys::set_buffer(socket, libc::SO_SNDBUFFORCE, libc::SO_SNDBUF, send_buffer)?;
-        bind_somewhere(socket, host::wildcard(&to.ip()), random)?;
-        sys::connect(socket, &to)?;
-        Ok((Self { fd, connected_to: to }, granted))
+        sys::set_option(socket, level, discover, refuse)?;
+        answers::listen(socket, &to)?;
+        if let Some(dscp) = config.dscp {
+            // The two low bits are ECN's.
+            sys::set_option(socket, level, traffic_class, i32::from(dscp) << 2)?;
+        }
+        let granted =
+            sys::set_buffer(socket, libc::SO_SNDBUFFORCE, libc::SO_SNDBUF, config.send_buffer)?;
+        bind_somewhere(socket, host::local_end(config.source, &to), random)?;
+        let mut flow = Self { fd, connected_to: None };
+        if config.connected {
+            flow.turn_to(to)?;
+        }
+        Ok((flow, granted))
     }
 
     /// The socket.
@@ -51,33 +64,45 @@ impl Flow {
         self.fd.as_fd()
     }
 
-    /// Whether datagrams without a destination of their own go to `port`.
-    pub(super) fn leads_to(&self, port: u16) -> bool {
-        self.connected_to.port() == port
+    /// Whether datagrams without a destination of their own go to `to`.
+    pub(super) fn leads_to(&self, to: SocketAddr) -> bool {
+        self.connected_to == Some(to)
     }
 
-    /// Makes datagrams without a destination of their own go to `port`.
-    pub(super) fn turn_to(&mut self, port: u16) -> io::Result<()> {
-        let mut to = self.connected_to;
-        to.set_port(port);
+    /// Whether it is connected to one destination at a time.
+    pub(super) const fn is_connected(&self) -> bool {
+        self.connected_to.is_some()
+    }
+
+    /// Makes datagrams without a destination of their own go to `to`.
+    pub(super) fn turn_to(&mut self, to: SocketAddr) -> io::Result<()> {
         sys::connect(self.fd.as_fd(), &to)?;
-        self.connected_to = to;
+        self.connected_to = Some(to);
         Ok(())
+    }
+
+    /// The address that datagrams leave from; `None` where each may leave
+    /// from another.
+    pub(super) fn source(&self) -> Option<IpAddr> {
+        let ip = sys::local_address(self.fd.as_fd()).ok()?.ip();
+        (!ip.is_unspecified()).then_some(ip)
     }
 }
 
+/// Binds to a random port at `end`, whose own port is not looked at.
 fn bind_somewhere(
     socket: BorrowedFd<'_>,
-    wildcard: IpAddr,
+    mut end: SocketAddr,
     random: &mut SplitMix64,
 ) -> io::Result<()> {
     let ports = u64::from(u16::MAX - FIRST_PORT) + 1;
     for _ in 0..ATTEMPTS {
-        let port = FIRST_PORT + random.below(ports) as u16;
-        match sys::bind(socket, &SocketAddr::new(wildcard, port)) {
+        end.set_port(FIRST_PORT + random.below(ports) as u16);
+        match sys::bind(socket, &end) {
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => {}
             other => return other,
         }
     }
-    sys::bind(socket, &SocketAddr::new(wildcard, 0))
+    end.set_port(0);
+    sys::bind(socket, &end)
 }

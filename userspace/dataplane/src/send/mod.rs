@@ -18,14 +18,18 @@
 //! | `gso` | many fragments in one message |
 //! | `run` | handing over, and trying again |
 //! | `flows` | the sockets |
+//! | `answers` | what the network says about datagrams that have left |
+//! | `lost` | what became of a way that is no more |
 //! | `pace` | when datagrams may leave |
 //! | `open` | checks, MTU, backend, and the reasons when it cannot be |
 
+mod answers;
 mod arena;
 mod config;
 mod error;
 mod flows;
 mod gso;
+mod lost;
 mod open;
 mod pace;
 mod payload;

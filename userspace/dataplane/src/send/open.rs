@@ -1,6 +1,6 @@
 //! Opening a sender, or saying why it cannot be.
 
-use std::{io, net::SocketAddr};
+use std::io;
 
 use super::{SendBackend, SendConfig, SendCounters, Sender, arena::Arena, flows::Flow, gso, plan};
 use crate::{
@@ -14,13 +14,16 @@ use crate::{
 const LARGEST_DEFAULT_MTU: u32 = 9000;
 /// The IP length fields have 16 bits.
 const LARGEST_MTU: u32 = 65_535;
+/// DSCP has 6 bits (RFC 2474).
+const MAX_DSCP: u8 = 63;
 /// As many flows as E2SAR allows.
 const MAX_SOCKETS: usize = 128;
 
 pub(super) fn open(config: &SendConfig) -> Result<Sender, SetupError> {
     check(config)?;
     let to = config.to;
-    let mtu = mtu(config)?;
+    let route = host::route_from(config.source, &to).map_err(|error| refused(config, error))?;
+    let mtu = mtu(config, route.mtu)?;
     let with_lb = config.lb.is_some();
     let overhead = plan::overhead(to.ip(), with_lb);
     let Some(max_payload) = plan::max_payload(mtu, to.ip(), with_lb) else {
@@ -35,8 +38,8 @@ pub(super) fn open(config: &SendConfig) -> Result<Sender, SetupError> {
     let mut flows = Vec::with_capacity(config.sockets);
     let mut send_buffer = usize::MAX;
     for _ in 0..config.sockets {
-        let opened = Flow::open(to, config.send_buffer, &mut random);
-        let (flow, granted) = opened.map_err(|error| refused(&to, error))?;
+        let opened = Flow::open(config, &mut random);
+        let (flow, granted) = opened.map_err(|error| refused(config, error))?;
         flows.push(flow);
         send_buffer = send_buffer.min(granted);
     }
@@ -48,6 +51,8 @@ pub(super) fn open(config: &SendConfig) -> Result<Sender, SetupError> {
     };
     Ok(Sender {
         to,
+        source: config.source,
+        interface: host::interface_of(route.source).ok().flatten().map(|found| found.name),
         port_mask: config.ports - 1,
         flows,
         next_flow: 0,
@@ -138,6 +143,22 @@ fn check(config: &SendConfig) -> Result<(), SetupError> {
             "name the receiver's address and port",
         );
     }
+    if let Some(source) = config.source
+        && (source.is_ipv4() != to.is_ipv4() || source.is_unspecified() || source.is_multicast())
+    {
+        return usage(
+            format!("send to {to} from {source}"),
+            "datagrams cannot carry both addresses",
+            "name an address of this host, of the destination's IP version",
+        );
+    }
+    if config.dscp.is_some_and(|dscp| dscp > MAX_DSCP) {
+        return usage(
+            format!("send with DSCP {}", config.dscp.unwrap_or_default()),
+            "it has 6 bits",
+            "choose from 0 to 63",
+        );
+    }
     if u32::from(to.port()) + u32::from(ports) - 1 > u32::from(u16::MAX) {
         return usage(
             format!("send to {ports} ports from {} on", to.port()),
@@ -150,9 +171,9 @@ fn check(config: &SendConfig) -> Result<(), SetupError> {
 
 /// The MTU to fill: what was asked for if the route takes it, else the
 /// route's.
-fn mtu(config: &SendConfig) -> Result<u32, SetupError> {
+fn mtu(config: &SendConfig, route: u32) -> Result<u32, SetupError> {
     let to = config.to;
-    let route = host::route_to(&to).map_err(|error| refused(&to, error))?.mtu.min(LARGEST_MTU);
+    let route = route.min(LARGEST_MTU);
     match config.mtu {
         None | Some(0) => Ok(route.min(LARGEST_DEFAULT_MTU)),
         Some(mtu) if mtu <= route => Ok(mtu),
@@ -165,10 +186,25 @@ fn mtu(config: &SendConfig) -> Result<u32, SetupError> {
     }
 }
 
-fn refused(to: &SocketAddr, error: io::Error) -> SetupError {
-    let asked = format!("send to {to}");
+fn refused(config: &SendConfig, error: io::Error) -> SetupError {
+    let to = config.to;
+    let asked = match config.source {
+        Some(source) => format!("send to {to} from {source}"),
+        None => format!("send to {to}"),
+    };
     let new = |kind, found: &str, remedy: &str| SetupError::new(kind, asked.clone(), found, remedy);
     match error.raw_os_error() {
+        Some(libc::EADDRNOTAVAIL) if config.source.is_some() => new(
+            SetupErrorKind::NoInterface,
+            "this host has no such address",
+            "choose one that `ip addr` shows, or leave it to the route",
+        ),
+        // From a source that is not on the way, connecting is "invalid".
+        Some(libc::EINVAL) if config.source.is_some() => new(
+            SetupErrorKind::NoInterface,
+            "no route leads there from that address",
+            "choose another one, or leave it to the route",
+        ),
         Some(libc::ENETUNREACH | libc::EHOSTUNREACH | libc::EADDRNOTAVAIL) => new(
             SetupErrorKind::NoInterface,
             "there is no route to it",

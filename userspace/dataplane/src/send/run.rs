@@ -3,12 +3,12 @@
 
 use std::{
     io,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     thread,
     time::{Duration, Instant},
 };
 
-use super::{SendCounters, SendError, arena::Filled, flows::Flow, gso};
+use super::{SendCounters, SendError, answers, arena::Filled, flows::Flow, gso};
 use crate::{host, sys};
 
 /// One sleep until the send buffer has room, or the interface's queue has.
@@ -18,6 +18,7 @@ const QUEUE: Duration = Duration::from_micros(100);
 /// Where an event goes, and how far it has got.
 pub(super) struct Way {
     pub(super) to: SocketAddr,
+    pub(super) source: Option<IpAddr>,
     pub(super) mtu: u32,
     pub(super) sent: usize,
     pub(super) fragments: usize,
@@ -34,7 +35,7 @@ impl Way {
     }
 
     fn route_mtu(&self) -> u32 {
-        host::route_to(&self.to).map_or(0, |route| route.mtu)
+        host::route_from(self.source, &self.to).map_or(0, |route| route.mtu)
     }
 }
 
@@ -75,6 +76,7 @@ pub(super) fn send_run(
         let passes = match source.raw_os_error() {
             Some(libc::EAGAIN) => {
                 counters.retried_full += 1;
+                read_answers(flow, counters);
                 counters.syscalls += 1;
                 sys::poll([(flow.socket(), libc::POLLOUT)], ROOM.min(way.patience)).is_ok()
             }
@@ -88,10 +90,26 @@ pub(super) fn send_run(
             // kernel forgets it once told.
             Some(libc::ECONNREFUSED) => {
                 counters.refused += 1;
+                read_answers(flow, counters);
                 true
+            }
+            // Either such an answer, too, or there is no way for this one.
+            Some(
+                libc::EHOSTUNREACH
+                | libc::ENETUNREACH
+                | libc::EHOSTDOWN
+                | libc::ENONET
+                | libc::EACCES
+                | libc::EPROTO
+                | libc::ENOPROTOOPT,
+            ) => {
+                let answered = read_answers(flow, counters) > 0;
+                counters.unreachable += u64::from(answered);
+                answered
             }
             Some(libc::EINTR) => true,
             Some(libc::EMSGSIZE) => {
+                read_answers(flow, counters);
                 return Err(Stop::Failed(way.too_long(way.route_mtu())));
             }
             _ if run.load(done, done + 1).fragments > 1 && gso::is_refusal(&source) => {
@@ -110,4 +128,11 @@ pub(super) fn send_run(
         }
     }
     Ok(())
+}
+
+/// Empties the flow's error queue, and returns how many answers there were.
+fn read_answers(flow: &Flow, counters: &mut SendCounters) -> usize {
+    let (answers, calls) = answers::read(flow.socket());
+    counters.syscalls += calls;
+    answers
 }

@@ -1,6 +1,9 @@
 //! One thread's way out.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
 use xdpsar_wire::{LbHeader, LbVersion};
 
@@ -8,7 +11,7 @@ use super::{
     OutgoingEvent, Pace, Payload, SendBackend, SendConfig, SendCounters, SendError, Unpaced,
     arena::{self, Arena, EventHeader},
     flows::Flow,
-    open,
+    lost, open,
     plan::Plan,
     run::{Stop, Way, send_run},
 };
@@ -21,6 +24,8 @@ const WORTH_CONNECTING: usize = 8;
 /// Sends events, one at a time, for one thread.
 pub struct Sender {
     pub(super) to: SocketAddr,
+    pub(super) source: Option<IpAddr>,
+    pub(super) interface: Option<String>,
     pub(super) port_mask: u16,
     pub(super) flows: Vec<Flow>,
     pub(super) next_flow: usize,
@@ -56,6 +61,12 @@ impl Sender {
     /// Why it is that backend.
     pub fn reason(&self) -> &str {
         &self.reason
+    }
+
+    /// The interface that datagrams leave through, as it was on opening;
+    /// `None` where the system does not say.
+    pub fn interface(&self) -> Option<&str> {
+        self.interface.as_deref()
     }
 
     /// Event bytes in one datagram.
@@ -104,6 +115,7 @@ impl Sender {
         let plan = Plan::new(length, self.max_payload);
         let mut way = Way {
             to: self.to,
+            source: self.source,
             mtu: self.mtu,
             sent: 0,
             fragments: plan.fragments(),
@@ -117,7 +129,9 @@ impl Sender {
             length,
             event_number: event.event_number,
         };
-        let result = self.send_fragments(&header, payload, plan, &mut way, pace);
+        let result = self
+            .send_fragments(&header, payload, plan, &mut way, pace)
+            .map_err(|error| self.explain(error));
         match result {
             Ok(()) => self.counters.events += 1,
             Err(_) => {
@@ -139,12 +153,12 @@ impl Sender {
         self.next_flow = (self.next_flow + 1) % self.flows.len();
         let flow = &mut self.flows[self.next_flow];
         let mut named = None;
-        if !flow.leads_to(way.to.port()) {
-            if way.fragments < WORTH_CONNECTING {
+        if !flow.leads_to(way.to) {
+            if !flow.is_connected() || way.fragments < WORTH_CONNECTING {
                 named = Some(RawAddress::new(&way.to));
             } else {
                 self.counters.syscalls += 1;
-                flow.turn_to(way.to.port()).map_err(|source| way.failed(source))?;
+                flow.turn_to(way.to).map_err(|source| way.failed(source))?;
             }
         }
         let datagram = self.max_payload as u64 + self.overhead;
@@ -158,6 +172,10 @@ impl Sender {
                 Ok(()) => {}
                 Err(Stop::Failed(error)) => return Err(error),
                 Err(Stop::NoSegmentation(error)) => {
+                    let source = flow.source();
+                    if lost::what(self.interface.as_deref(), source, &way.to).is_some() {
+                        return Err(way.failed(error));
+                    }
                     self.reason =
                         format!("the way to {} took no segmented message ({error})", self.to);
                     tracing::warn!("{}: sending each fragment as a message", self.reason);
@@ -169,6 +187,20 @@ impl Sender {
             }
         }
         Ok(())
+    }
+
+    /// Says what is missing where the system found no way.
+    fn explain(&self, error: SendError) -> SendError {
+        match error {
+            SendError::System { to, sent, fragments, source } if lost::may_be(&source) => {
+                let from = self.flows[self.next_flow].source();
+                match lost::what(self.interface(), from, &to) {
+                    Some(lost) => SendError::WayLost { to, sent, fragments, lost, source },
+                    None => SendError::System { to, sent, fragments, source },
+                }
+            }
+            other => other,
+        }
     }
 }
 

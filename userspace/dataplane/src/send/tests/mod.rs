@@ -5,6 +5,7 @@ mod backends;
 mod flows;
 mod open;
 mod trouble;
+mod veth;
 
 use std::{
     collections::BTreeSet,

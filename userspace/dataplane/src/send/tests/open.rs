@@ -56,10 +56,25 @@ fn what_cannot_be_meant_is_refused() {
         ("127.0.0.1:65535", &|c| c.ports = 2),
         ("127.0.0.1:0", &|_| ()),
         ("0.0.0.0:19522", &|_| ()),
+        (here, &|c| c.dscp = Some(64)),
+        (here, &|c| c.source = Some("::1".parse().unwrap())),
+        ("[::1]:19522", &|c| c.source = Some("127.0.0.1".parse().unwrap())),
+        (here, &|c| c.source = Some("0.0.0.0".parse().unwrap())),
     ] {
         let (kind, text) = refused(to, change);
         assert_eq!(kind, SetupErrorKind::Usage, "{text}");
     }
+    // TEST-NET-1 (RFC 5737) is nobody's; and from the loopback interface no
+    // route leads anywhere else.
+    for (to, source, says) in
+        [(here, "192.0.2.1", "no such address"), ("192.0.2.1:1", "127.0.0.1", "no route")]
+    {
+        let (kind, text) = refused(to, &|c| c.source = Some(source.parse().unwrap()));
+        assert_eq!(kind, SetupErrorKind::NoInterface, "{text}");
+        assert!(text.contains(says), "{text}");
+    }
+    let (kind, text) = refused(here, &|c| c.backend = SendBackend::Xdp);
+    assert_eq!(kind, SetupErrorKind::Unsupported, "{text}");
     let (kind, text) = refused(here, &|c| c.mtu = Some(64));
     assert_eq!(kind, SetupErrorKind::Mtu);
     assert!(text.contains("65 at least"), "{text}");

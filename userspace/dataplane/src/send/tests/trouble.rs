@@ -6,10 +6,15 @@ use super::{run::Way, *};
 
 #[test]
 fn nobody_listening_is_counted_and_no_error() {
-    for backend in BACKENDS {
-        let (socket, to) = receiver("127.0.0.1:0");
+    for (backend, address, connected) in [
+        (0, "127.0.0.1:0", true),
+        (1, "127.0.0.1:0", true),
+        (0, "[::1]:0", true),
+        (1, "[::1]:0", false),
+    ] {
+        let (socket, to) = receiver(address);
         drop(socket);
-        let one = SendConfig { sockets: 1, ..config(to, 1500, backend) };
+        let one = SendConfig { sockets: 1, connected, ..config(to, 1500, BACKENDS[backend]) };
         let mut sender = Sender::open(&one).unwrap();
         for _ in 0..10 {
             sender.send(&OutgoingEvent::default(), Payload::whole(&[1; 3000])).unwrap();
@@ -37,6 +42,29 @@ fn a_full_send_buffer_is_waited_for() {
             assert_eq!((counters.fragments, counters.failed), (697, 0));
             assert!(counters.retried_full > 0, "{counters:?}");
         });
+    }
+}
+
+/// What an interface drops before it sends is not sent, though the kernel
+/// would say so unless asked otherwise.
+#[test]
+fn a_full_interface_queue_is_waited_for() {
+    let short = ["tc qdisc add dev lo root tbf rate 200mbit burst 100kb limit 200kb"];
+    for backend in BACKENDS {
+        for address in ["127.0.0.1:0", "[::1]:0"] {
+            in_own_network(&short, || {
+                let (socket, to) = receiver(address);
+                let mut sender = Sender::open(&config(to, 1500, backend)).unwrap();
+                let event = pattern(2_000_000);
+                let received = thread::spawn(move || receive_event(&socket, &AtomicU64::new(0)));
+                sender.send(&OutgoingEvent::default(), Payload::whole(&event)).unwrap();
+                let arrived = received.join().unwrap();
+                assert!(arrived.event == event);
+                let counters = sender.counters();
+                assert_eq!(counters.fragments, arrived.cuts.len() as u64, "{counters:?}");
+                assert!(counters.retried_no_buffers > 0, "{counters:?}");
+            });
+        }
     }
 }
 
@@ -145,6 +173,7 @@ fn segmentation_that_ends_within_an_event_loses_and_repeats_nothing() {
 fn a_failure_says_how_far_the_event_got() {
     let way = Way {
         to: "192.0.2.1:1".parse().unwrap(),
+        source: None,
         mtu: 1500,
         sent: 2,
         fragments: 5,
