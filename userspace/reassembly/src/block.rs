@@ -111,6 +111,8 @@ impl Block {
         let layout = layout(lines)?;
         // SAFETY: the layout's size is not 0.
         let start = NonNull::new(unsafe { alloc(layout) })?;
+        // Not advised to be on huge pages: a single fragment's claim would make
+        // megabytes resident.
         // SAFETY: the layout is that of a header and so many lines.
         Some(unsafe { Self::write_header(start, lines, class, false) })
     }

@@ -72,6 +72,12 @@ pub(crate) const fn slack(size: u64) -> u64 {
     CHUNK as u64 - blocks_per_chunk(size) as u64 * footprint(size)
 }
 
+/// Whether blocks of this size are cut from chunks, rather than allocated one
+/// by one: they do not fill huge pages of their own, and chunks lose little.
+pub(crate) const fn serves(size: u64) -> bool {
+    size < HUGE as u64 && slack(size) <= CHUNK as u64 / 4
+}
+
 impl Cutter {
     /// A new chunk. `None` when the allocator has nothing.
     pub(crate) fn new(size: u64, class: u8) -> Option<Self> {

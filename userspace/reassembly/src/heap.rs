@@ -7,7 +7,7 @@ use crate::{
     chunk::Cutter,
     home::{Home, KEPT_CLASSES},
     pool::Pool,
-    size_class::class_of,
+    size_class::{HUGE, class_of},
 };
 
 /// Bytes of free blocks that a heap keeps per class …
@@ -37,7 +37,7 @@ impl Heap {
     pub(crate) fn new(pool: Arc<Pool>) -> Self {
         let home = pool.new_home();
         let free = (0..pool.classes().min(KEPT_CLASSES)).map(|_| Vec::new()).collect();
-        let cutters = (0..pool.classes().min(KEPT_CLASSES)).map(|_| None).collect();
+        let cutters = (0..pool.classes().min(class_of(HUGE as u64))).map(|_| None).collect();
         Self { answered: pool.calls(), pool, home, free, cutters, idle: 0 }
     }
 
@@ -229,6 +229,8 @@ impl Heap {
                 block.set_home(None);
                 self.pool.put(block);
             }
+        }
+        for class in 0..self.cutters.len() {
             while let Some(block) = self.cut_rest(class) {
                 self.pool.put(block);
             }

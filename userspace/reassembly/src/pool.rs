@@ -29,9 +29,9 @@ use crossbeam_utils::CachePadded;
 
 use crate::{
     block::{Block, Freed, footprint},
-    chunk::{CHUNK, Cutter, slack},
+    chunk::{self, CHUNK, Cutter, slack},
     coverage::SCRATCH_BYTES,
-    home::{Home, KEPT_CLASSES},
+    home::Home,
     size_class::{LINE, class_of, size_of_class},
 };
 
@@ -190,7 +190,7 @@ impl Pool {
     /// class and the pool are such that it has chunks.
     #[cold]
     pub(crate) fn chunk(&self, class: usize) -> Option<Cutter> {
-        if class >= KEPT_CLASSES
+        if !self.size(class).is_some_and(chunk::serves)
             || self.config.budget < MIN_CHUNKS * CHUNK as u64
             || !self.reserve(CHUNK as u64)
         {
