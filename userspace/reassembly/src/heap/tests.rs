@@ -176,10 +176,10 @@ fn what_is_idle_in_one_heap_is_there_for_another() {
 fn a_heap_keeps_only_so_much() {
     let pool = Pool::new(PoolConfig { budget: 64 << 20, max_event: 1 << 20 });
     let (mut one, mut other) = (Heap::new(pool.clone()), Heap::new(pool.clone()));
-    drop((0..2000).map(|_| one.take(1024).expect("fits")).collect::<Vec<_>>());
+    drop((0..125).map(|_| one.take(16 << 10).expect("fits")).collect::<Vec<_>>());
     one.tend();
     let held = pool.held();
-    drop((0..900).map(|_| other.take(1024).expect("fits")).collect::<Vec<_>>());
+    drop((0..56).map(|_| other.take(16 << 10).expect("fits")).collect::<Vec<_>>());
     assert_eq!(pool.held(), held, "taken over from the pool, not allocated");
 }
 
