@@ -1,6 +1,8 @@
 //! What this host is like: interfaces, routes, kernel, privileges.
 
+pub(crate) mod exit;
 mod interface;
+mod netlink;
 
 use std::{
     ffi::CStr,

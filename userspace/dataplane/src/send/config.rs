@@ -61,6 +61,14 @@ pub struct SendConfig {
     /// Whether sockets are connected to the destination, so that the route is
     /// looked up once; otherwise each message names it, and is routed anew.
     pub connected: bool,
+    /// Bytes a second, Ethernet headers included, that the kernel is to let
+    /// out of each socket at most (`SO_MAX_PACING_RATE`). Only the queueing
+    /// discipline `fq` keeps it: see [`Sender::kernel_pacing`]. Events take
+    /// turns at the sockets, so several may send at this rate at a time;
+    /// choose one socket where the sum counts.
+    ///
+    /// [`Sender::kernel_pacing`]: super::Sender::kernel_pacing
+    pub kernel_pacing: Option<u64>,
     /// How datagrams are handed to the system.
     pub backend: SendBackend,
     /// How long to try again while the system takes nothing, before the event
@@ -84,6 +92,7 @@ impl SendConfig {
             source: None,
             dscp: None,
             connected: true,
+            kernel_pacing: None,
             backend: SendBackend::Auto,
             patience: Duration::from_secs(5),
         }

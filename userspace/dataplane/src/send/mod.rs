@@ -21,6 +21,7 @@
 //! | `answers` | what the network says about datagrams that have left |
 //! | `lost` | what became of a way that is no more |
 //! | `pace` | when datagrams may leave |
+//! | `kernel_pacing` | the same, left to the kernel |
 //! | `open` | checks, MTU, backend, and the reasons when it cannot be |
 
 mod answers;
@@ -29,6 +30,7 @@ mod config;
 mod error;
 mod flows;
 mod gso;
+mod kernel_pacing;
 mod lost;
 mod open;
 mod pace;
@@ -42,6 +44,7 @@ mod tests;
 pub use self::{
     config::{OutgoingEvent, SendBackend, SendConfig, SendCounters},
     error::SendError,
+    kernel_pacing::KernelPacing,
     pace::{Pace, Unpaced},
     payload::Payload,
     sender::Sender,

@@ -2,10 +2,13 @@
 
 use std::io;
 
-use super::{SendBackend, SendConfig, SendCounters, Sender, arena::Arena, flows::Flow, gso, plan};
+use super::{
+    SendBackend, SendConfig, SendCounters, Sender, arena::Arena, flows::Flow, gso, kernel_pacing,
+    plan,
+};
 use crate::{
     error::{SetupError, SetupErrorKind},
-    host,
+    host::{self, exit},
     random::SplitMix64,
 };
 
@@ -34,6 +37,7 @@ pub(super) fn open(config: &SendConfig) -> Result<Sender, SetupError> {
             format!("choose {} at least; Ethernet has 1500 or 9000", overhead + 1),
         ));
     };
+    let interface = exit::interface_towards(config.source, &to).ok();
     let mut random = SplitMix64::from_os();
     let mut flows = Vec::with_capacity(config.sockets);
     let mut send_buffer = usize::MAX;
@@ -43,6 +47,11 @@ pub(super) fn open(config: &SendConfig) -> Result<Sender, SetupError> {
         flows.push(flow);
         send_buffer = send_buffer.min(granted);
     }
+    let kernel_pacing = config
+        .kernel_pacing
+        .map(|rate| kernel_pacing::ask(rate, interface.as_deref(), &flows))
+        .transpose()
+        .map_err(|error| refused(config, error))?;
     let datagram = max_payload + overhead - plan::ip_and_udp(to.ip());
     let (backend, reason) = backend(config, &flows[0], mtu, datagram)?;
     let per_message = match backend {
@@ -52,7 +61,7 @@ pub(super) fn open(config: &SendConfig) -> Result<Sender, SetupError> {
     Ok(Sender {
         to,
         source: config.source,
-        interface: host::interface_of(route.source).ok().flatten().map(|found| found.name),
+        interface,
         port_mask: config.ports - 1,
         flows,
         next_flow: 0,
@@ -65,6 +74,7 @@ pub(super) fn open(config: &SendConfig) -> Result<Sender, SetupError> {
         patience: config.patience,
         backend,
         reason,
+        kernel_pacing,
         counters: SendCounters::default(),
     })
 }
@@ -150,6 +160,13 @@ fn check(config: &SendConfig) -> Result<(), SetupError> {
             format!("send to {to} from {source}"),
             "datagrams cannot carry both addresses",
             "name an address of this host, of the destination's IP version",
+        );
+    }
+    if config.kernel_pacing == Some(0) {
+        return usage(
+            format!("send to {to} at 0 bytes a second"),
+            "nothing would ever leave",
+            "choose a rate, or none",
         );
     }
     if config.dscp.is_some_and(|dscp| dscp > MAX_DSCP) {

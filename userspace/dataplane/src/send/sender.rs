@@ -8,7 +8,8 @@ use std::{
 use xdpsar_wire::{LbHeader, LbVersion};
 
 use super::{
-    OutgoingEvent, Pace, Payload, SendBackend, SendConfig, SendCounters, SendError, Unpaced,
+    KernelPacing, OutgoingEvent, Pace, Payload, SendBackend, SendConfig, SendCounters, SendError,
+    Unpaced,
     arena::{self, Arena, EventHeader},
     flows::Flow,
     lost, open,
@@ -38,6 +39,7 @@ pub struct Sender {
     pub(super) patience: Duration,
     pub(super) backend: SendBackend,
     pub(super) reason: String,
+    pub(super) kernel_pacing: Option<KernelPacing>,
     pub(super) counters: SendCounters,
 }
 
@@ -61,6 +63,12 @@ impl Sender {
     /// Why it is that backend.
     pub fn reason(&self) -> &str {
         &self.reason
+    }
+
+    /// Whether the kernel keeps the rate that was asked for; `None` where none
+    /// was.
+    pub const fn kernel_pacing(&self) -> Option<&KernelPacing> {
+        self.kernel_pacing.as_ref()
     }
 
     /// The interface that datagrams leave through, as it was on opening;

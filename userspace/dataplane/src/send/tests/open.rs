@@ -57,6 +57,7 @@ fn what_cannot_be_meant_is_refused() {
         ("127.0.0.1:0", &|_| ()),
         ("0.0.0.0:19522", &|_| ()),
         (here, &|c| c.dscp = Some(64)),
+        (here, &|c| c.kernel_pacing = Some(0)),
         (here, &|c| c.source = Some("::1".parse().unwrap())),
         ("[::1]:19522", &|c| c.source = Some("127.0.0.1".parse().unwrap())),
         (here, &|c| c.source = Some("0.0.0.0".parse().unwrap())),
@@ -83,4 +84,28 @@ fn what_cannot_be_meant_is_refused() {
     let (kind, text) = refused(here, &|c| c.mtu = Some(70_000));
     assert_eq!(kind, SetupErrorKind::Mtu);
     assert!(text.contains("the route there takes"), "{text}");
+}
+
+#[test]
+fn the_kernel_paces_where_the_interface_has_fq() {
+    let to = "127.0.0.1:19522".parse().unwrap();
+    assert_eq!(Sender::open(&SendConfig::new(to)).unwrap().kernel_pacing(), None);
+    in_own_network(&["tc qdisc replace dev lo root pfifo"], || {
+        let paced = SendConfig { kernel_pacing: Some(1_000_000_000), ..SendConfig::new(to) };
+        let sender = Sender::open(&paced).unwrap();
+        let pacing = sender.kernel_pacing().expect("it was asked for");
+        assert!(!pacing.is_kept && pacing.reason.starts_with("lo has pfifo,"), "{pacing:?}");
+        // Not every kernel has it.
+        let status = std::process::Command::new("tc")
+            .args("qdisc replace dev lo root fq".split(' '))
+            .stderr(std::process::Stdio::null())
+            .status();
+        if status.unwrap().success() {
+            let sender = Sender::open(&paced).unwrap();
+            let pacing = sender.kernel_pacing().expect("it was asked for");
+            assert!(pacing.is_kept && pacing.reason.starts_with("lo has fq,"), "{pacing:?}");
+        } else {
+            println!("skipped in part: this kernel has no fq");
+        }
+    });
 }
