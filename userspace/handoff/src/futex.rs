@@ -53,7 +53,8 @@ impl Futex {
 }
 
 /// The kernel as loom can run it. Time is a thread of the model, which ends
-/// timed sleeps when it calls [`Futex::time_is_up`].
+/// timed sleeps, and no others, when it calls [`Futex::time_is_up`]. A wake
+/// goes to a timed sleeper if there is one: whom time may just be waking, too.
 #[cfg(loom)]
 mod loom_kernel {
     use std::time::Instant;
@@ -65,29 +66,47 @@ mod loom_kernel {
 
     #[derive(Debug, Default)]
     pub(super) struct Kernel {
-        time_is_up: Mutex<bool>,
-        woken: Condvar,
+        state: Mutex<State>,
+        timed: Condvar,
+        untimed: Condvar,
+    }
+
+    #[derive(Debug, Default)]
+    struct State {
+        time_is_up: bool,
+        /// Timed sleepers that nobody has woken yet.
+        timed: u32,
     }
 
     impl Futex {
         pub(crate) fn sleep(&self, deadline: Option<Instant>) -> bool {
-            let mut time_is_up = self.kernel.time_is_up.lock().unwrap();
-            if self.count.load(Ordering::Relaxed) == 0 && !(*time_is_up && deadline.is_some()) {
-                time_is_up = self.kernel.woken.wait(time_is_up).unwrap();
+            let Kernel { state, timed, untimed } = &self.kernel;
+            let is_timed = deadline.is_some();
+            let mut state = state.lock().unwrap();
+            if self.count.load(Ordering::Relaxed) == 0 && !(state.time_is_up && is_timed) {
+                state.timed += u32::from(is_timed);
+                state = if is_timed { timed } else { untimed }.wait(state).unwrap();
             }
-            *time_is_up && deadline.is_some()
+            state.time_is_up && is_timed
         }
 
         pub(crate) fn wake(&self, sleepers: u32) {
-            let _kernel = self.kernel.time_is_up.lock().unwrap();
+            let mut state = self.kernel.state.lock().unwrap();
             for _ in 0..sleepers {
-                self.kernel.woken.notify_one();
+                if state.timed > 0 {
+                    state.timed -= 1;
+                    self.kernel.timed.notify_one();
+                } else {
+                    self.kernel.untimed.notify_one();
+                }
             }
         }
 
         pub(crate) fn time_is_up(&self) {
-            *self.kernel.time_is_up.lock().unwrap() = true;
-            self.kernel.woken.notify_all();
+            let mut state = self.kernel.state.lock().unwrap();
+            state.time_is_up = true;
+            state.timed = 0;
+            self.kernel.timed.notify_all();
         }
     }
 }
