@@ -18,8 +18,11 @@ use xdpsar_tests::{
 };
 
 const PORT: u16 = 19522;
-/// Longest event in one datagram at an MTU of 1500.
-const LONGEST: usize = 1500 - 28 - 36;
+/// What fits in one frame of packet memory, and events on both sides of the
+/// length from which on they are lent.
+const MTU: u32 = 3500;
+/// Longest event in one datagram.
+const LONGEST: usize = MTU as usize - 28 - 36;
 /// Datagrams on the way: half of the smallest RX ring that a worker here has
 /// (2048 entries, shared by three), so that none is lost for want of speed.
 const ON_THE_WAY: u64 = 256;
@@ -60,7 +63,7 @@ fn start(lab: &Lab, workers: usize, frames: u32) -> Reassembler {
 fn send(lab: &Lab, window: &Window, numbers: std::ops::Range<u64>) {
     lab.sender.run(|| {
         let mut sender =
-            Segmenter::builder(listen(lab)).ports(8).mtu(1500).open().expect("a sender");
+            Segmenter::builder(listen(lab)).ports(8).mtu(MTU).open().expect("a sender");
         for (sent, number) in (0..).zip(numbers) {
             window.admit(sent);
             let options = EventOptions {
@@ -111,7 +114,7 @@ fn thousands_of_events_held_cost_no_packet_and_outlive_their_receiver() {
     const ALL: u64 = 20_000;
     const FRAMES: u32 = 1024;
     for workers in [1, 3] {
-        let lab = Lab::new(LabConfig::default());
+        let lab = Lab::new(LabConfig { queues: 1, mtu: MTU });
         let receiver = start(&lab, workers, FRAMES);
         let (to_dropper, dropped_there) = mpsc::sync_channel::<Vec<Event>>(4);
         let dropper = thread::spawn(move || {
@@ -163,7 +166,7 @@ fn thousands_of_events_held_cost_no_packet_and_outlive_their_receiver() {
 #[test]
 fn short_events_are_copied_and_off_means_off() {
     privileged!();
-    let lab = Lab::new(LabConfig::default());
+    let lab = Lab::new(LabConfig { queues: 1, mtu: MTU });
     for (lend, from) in [(Lend::Auto, xdpsar::LEND_FROM), (Lend::Off, usize::MAX)] {
         let receiver = lab.receiver.run(|| {
             let builder = Reassembler::builder(listen(&lab)).backend(Backend::Xdp).ports(8);
@@ -182,7 +185,7 @@ fn short_events_are_copied_and_off_means_off() {
 #[test]
 fn a_receiver_killed_with_its_memory_lent_leaves_the_queue_to_the_next() {
     privileged!();
-    let lab = Lab::new(LabConfig::default());
+    let lab = Lab::new(LabConfig { queues: 1, mtu: MTU });
     let listen_on = listen(&lab).to_string();
     let mut killed: Command = lab.receiver.command(xdpsar_tests::binary());
     let mut killed = killed

@@ -33,7 +33,7 @@ use crate::{
 };
 
 /// Event sizes in bytes; all fit one packet of the lab's MTU.
-const SIZES: [usize; 7] = [64, 128, 256, 512, 1024, 1400, 3400];
+const SIZES: [usize; 8] = [64, 128, 256, 512, 1024, 1400, 2048, 3400];
 const MTU: u32 = 3500;
 
 /// Measures nanoseconds per single-packet event at the receiver over a veth

@@ -161,22 +161,24 @@ pub enum Lend {
 
 /// Bytes of an event from which on [`Lend::Auto`] lends: where it costs less
 /// for events that are consumed on another core, whether they are read or only
-/// counted. Worker and consumer together, in nanoseconds per event (`make
-/// bench-lend`, Linux 6.18, veth pair, 2 cores of an AMD EPYC):
+/// counted. Worker and consumer together, in nanoseconds per event (medians of
+/// four invocations of `make bench-lend`, Linux 6.18, veth pair, 2 cores of a
+/// shared AMD EPYC):
 ///
 /// | event | counted: copied | lent | read: copied | lent |
 /// |---|---|---|---|---|
-/// | 64 B | 356 | 510 | 349 | 542 |
-/// | 256 B | 520 | 452 | 501 | 630 |
-/// | 512 B | 562 | 477 | 589 | 662 |
-/// | 1024 B | 558 | 485 | 689 | 593 |
-/// | 1400 B | 641 | 511 | 824 | 664 |
-/// | 3400 B | 720 | 502 | 985 | 844 |
+/// | 64 B | 364 | 385 | 384 | 423 |
+/// | 256 B | 453 | 487 | 474 | 533 |
+/// | 512 B | 503 | 452 | 532 | 542 |
+/// | 1024 B | 548 | 477 | 671 | 662 |
+/// | 1400 B | 573 | 495 | 690 | 681 |
+/// | 2048 B | 687 | 527 | 890 | 763 |
+/// | 3400 B | 680 | 559 | 924 | 777 |
 ///
-/// An event that is read in full on the very thread that receives it gains
-/// nothing below 3400 bytes: it has to wait for the packet's memory either
-/// way.
-pub const LEND_FROM: usize = 1024;
+/// An event that is read in full on the very thread that receives it costs
+/// more when lent, at every size: it has to wait for the packet's memory
+/// either way, and a copy leaves it in the cache.
+pub const LEND_FROM: usize = 2048;
 
 /// Options of the socket path.
 #[derive(Clone, Debug, PartialEq, Eq)]

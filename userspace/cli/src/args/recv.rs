@@ -305,7 +305,7 @@ words!(
 words!(
     /// `--lend`.
     Lending => Lend {
-        /// Where that costs less than copying: from 1 KiB on.
+        /// Where that costs less than copying: from 2 KiB on.
         #[default]
         Auto => Auto,
         /// All of them.
