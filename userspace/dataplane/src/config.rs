@@ -180,6 +180,40 @@ pub enum Lend {
 /// either way, and a copy leaves it in the cache.
 pub const LEND_FROM: usize = 2048;
 
+/// Options of sending by AF_XDP.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct XdpTransmitOptions {
+    /// TX queue to send through: no other AF_XDP socket may have it, be it for
+    /// sending or for receiving. `None` takes the last one that is free.
+    ///
+    /// A queue that is named here is a queue that is there for the purpose:
+    /// [`SendBackend::Auto`](crate::SendBackend::Auto) tries AF_XDP first,
+    /// which it otherwise does not.
+    pub queue: Option<u32>,
+    /// Whether the kernel copies packets out of our memory.
+    pub copy: CopyMode,
+    /// How long to keep trying while the kernel still tears down the queue's
+    /// former owner (`EBUSY`).
+    pub bind_retry: Duration,
+}
+
+impl XdpTransmitOptions {
+    /// Frames of 4 KiB, and so packets on their way: with each queue come
+    /// 4 MiB of packet memory.
+    pub const FRAMES: u32 = 1024;
+
+    /// Any free queue, zero-copy where the driver has it.
+    pub const fn new() -> Self {
+        Self { queue: None, copy: CopyMode::Auto, bind_retry: Duration::from_secs(3) }
+    }
+}
+
+impl Default for XdpTransmitOptions {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 /// Options of the socket path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SocketOptions {

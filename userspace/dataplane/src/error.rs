@@ -37,6 +37,8 @@ pub enum SetupErrorKind {
     HookTaken,
     /// Another AF_XDP socket owns the queue.
     QueueTaken,
+    /// The next hop's Ethernet address cannot be had.
+    NoNeighbour,
     /// The MTU does not fit the frames.
     Mtu,
     /// The core does not exist or may not be used.

@@ -9,7 +9,7 @@
 //! | `steering` | the XDP program: load, configure, attach, count (feature `xdp`) |
 //! | `inspect` | who holds an XDP hook, what a NIC can do (feature `inspect`) |
 //! | [`send`] | events cut into datagrams, and sent: segmentation offload, `sendmmsg` |
-//! | `xdp` | receiving by AF_XDP: rings, packet memory, layouts (feature `xdp`) |
+//! | `xdp` | receiving and sending by AF_XDP: rings, packet memory, layouts (feature `xdp`) |
 //! | [`host`] | interfaces, routes, kernel, capabilities |
 //! | [`pin`] | one worker, one core |
 //! | [`random`] | fast random numbers for spreading load |
@@ -36,7 +36,7 @@ pub mod xdp;
 
 pub use config::{
     AttachMode, Checksum, CopyMode, LEND_FROM, Layout, Lend, ReceiveConfig, SocketOptions, Wait,
-    XdpOptions,
+    XdpOptions, XdpTransmitOptions,
 };
 pub use error::{ReceiveError, SetupError};
 pub use send::{OutgoingEvent, Payload, SendBackend, SendConfig, SendCounters, SendError, Sender};

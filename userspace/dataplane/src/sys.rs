@@ -250,6 +250,16 @@ pub(crate) fn set_buffer(
     Ok(usize::try_from(stored).unwrap_or(0) / 2)
 }
 
+/// Tells the kernel that there are packets in an AF_XDP socket's TX ring.
+#[cfg(feature = "xdp")]
+pub(crate) fn wake_transmit(fd: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: nothing is passed but lengths of 0.
+    let sent = unsafe {
+        libc::sendto(fd.as_raw_fd(), std::ptr::null(), 0, libc::MSG_DONTWAIT, std::ptr::null(), 0)
+    };
+    if sent < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
 /// The result of a system call that returns −1 and sets `errno`.
 pub(crate) fn check(result: c_int) -> io::Result<c_int> {
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }

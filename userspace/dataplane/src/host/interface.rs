@@ -23,6 +23,8 @@ pub struct Interface {
     pub mtu: u32,
     /// RX queues in use (`real_num_rx_queues`).
     pub rx_queues: u32,
+    /// TX queues in use (`real_num_tx_queues`).
+    pub tx_queues: u32,
     /// Whether it is switched on.
     pub is_up: bool,
     /// Whether it is the loopback interface.
@@ -108,15 +110,19 @@ pub fn interface_by_name(name: &str) -> io::Result<Option<Interface>> {
     let flags = request.flags()?;
     let has = |flag| flags & flag != 0;
     let sysfs = sysfs_of(name, index);
-    let rx_queues = match &sysfs {
-        Some(dir) => count_rx_queues(&dir.join("queues")),
-        None => request.rx_channels(),
+    let (rx_queues, tx_queues) = match &sysfs {
+        Some(dir) => {
+            let queues = dir.join("queues");
+            (count_queues(&queues, b"rx-"), count_queues(&queues, b"tx-"))
+        }
+        None => request.channels().unzip(),
     };
     Ok(Some(Interface {
         name: name.to_owned(),
         index,
         mtu,
         rx_queues: rx_queues.unwrap_or(1).max(1),
+        tx_queues: tx_queues.unwrap_or(1).max(1),
         is_up: has(libc::IFF_UP),
         is_loopback: has(libc::IFF_LOOPBACK),
         driver: request.driver(),
@@ -131,10 +137,10 @@ fn sysfs_of(name: &str, index: u32) -> Option<PathBuf> {
     (there == index).then_some(dir)
 }
 
-fn count_rx_queues(queues: &Path) -> Option<u32> {
+fn count_queues(queues: &Path, prefix: &[u8]) -> Option<u32> {
     let entries = fs::read_dir(queues).ok()?;
-    let is_rx = |entry: &fs::DirEntry| entry.file_name().as_encoded_bytes().starts_with(b"rx-");
-    u32::try_from(entries.flatten().filter(is_rx).count()).ok()
+    let counts = |entry: &fs::DirEntry| entry.file_name().as_encoded_bytes().starts_with(prefix);
+    u32::try_from(entries.flatten().filter(counts).count()).ok()
 }
 
 /// Calls `each` with every entry of `getifaddrs`: one per interface, and one
@@ -246,10 +252,12 @@ impl InterfaceRequest {
         (!name.is_empty()).then(|| name.into_owned())
     }
 
-    fn rx_channels(&mut self) -> Option<u32> {
+    /// Of RX and of TX.
+    fn channels(&mut self) -> Option<(u32, u32)> {
         let mut channels = EthtoolChannels { cmd: ETHTOOL_GCHANNELS, ..Default::default() };
         self.ethtool(&mut channels).ok()?;
-        Some(channels.rx_count + channels.combined_count)
+        let both = channels.combined_count;
+        Some((channels.rx_count + both, channels.tx_count + both))
     }
 }
 
@@ -260,7 +268,14 @@ mod tests {
     #[test]
     fn the_loopback_interface_is_known_by_name_and_by_address() {
         let lo = interface_by_name("lo").unwrap().unwrap();
-        assert!(lo.is_loopback && lo.mtu >= 1280 && lo.rx_queues >= 1 && lo.index > 0, "{lo:?}");
+        assert!(
+            lo.is_loopback
+                && lo.mtu >= 1280
+                && lo.rx_queues >= 1
+                && lo.tx_queues >= 1
+                && lo.index > 0,
+            "{lo:?}"
+        );
         for address in ["127.0.0.1", "127.1.2.3", "::1"] {
             assert_eq!(interface_of(address.parse().unwrap()).unwrap().as_ref(), Some(&lo));
         }

@@ -2,7 +2,9 @@
 
 pub(crate) mod exit;
 mod interface;
-mod netlink;
+#[cfg(feature = "xdp")]
+pub(crate) mod neighbour;
+pub(crate) mod netlink;
 
 use std::{
     ffi::CStr,

@@ -69,11 +69,11 @@ pub(super) struct Load {
 
 /// What all fragments of an event have in common.
 #[derive(Clone, Copy)]
-pub(super) struct EventHeader {
-    pub(super) lb: Option<LbHeader>,
-    pub(super) data_id: u16,
-    pub(super) length: u32,
-    pub(super) event_number: u64,
+pub(crate) struct EventHeader {
+    pub(crate) lb: Option<LbHeader>,
+    pub(crate) data_id: u16,
+    pub(crate) length: u32,
+    pub(crate) event_number: u64,
 }
 
 impl Arena {

@@ -8,6 +8,8 @@ use std::{
 
 use xdpsar_wire::LbVersion;
 
+use crate::config::XdpTransmitOptions;
+
 /// How datagrams are handed to the system.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum SendBackend {
@@ -19,7 +21,8 @@ pub enum SendBackend {
     Gso,
     /// One message per fragment, up to 1024 in one call (`sendmmsg`).
     Mmsg,
-    /// Frames of our own making, through an AF_XDP socket.
+    /// Frames of our own making, on a queue of our own (AF_XDP, Linux 5.4).
+    /// `Auto` takes it only where [`SendConfig::xdp`] names a queue.
     Xdp,
 }
 
@@ -74,6 +77,8 @@ pub struct SendConfig {
     /// How long to try again while the system takes nothing, before the event
     /// is given up.
     pub patience: Duration,
+    /// Options of the AF_XDP backend.
+    pub xdp: XdpTransmitOptions,
 }
 
 impl SendConfig {
@@ -95,6 +100,7 @@ impl SendConfig {
             kernel_pacing: None,
             backend: SendBackend::Auto,
             patience: Duration::from_secs(5),
+            xdp: XdpTransmitOptions::new(),
         }
     }
 }
@@ -137,6 +143,9 @@ pub struct SendCounters {
     /// Tries again because an earlier datagram had been answered otherwise:
     /// host or network unreachable, prohibited, no such protocol.
     pub unreachable: u64,
+    /// Fragments that the interface took and dropped at once, for want of room
+    /// or of a carrier. Known of the AF_XDP backend only.
+    pub dropped: u64,
     /// System calls made.
     pub syscalls: u64,
 }

@@ -16,7 +16,7 @@ const FIRST_PORT: u16 = 10_000;
 const ATTEMPTS: usize = 32;
 
 /// One sending socket.
-pub(super) struct Flow {
+pub(crate) struct Flow {
     fd: OwnedFd,
     /// Where datagrams without a destination of their own go.
     connected_to: Option<SocketAddr>,
@@ -60,7 +60,7 @@ impl Flow {
     }
 
     /// The socket.
-    pub(super) fn socket(&self) -> BorrowedFd<'_> {
+    pub(crate) fn socket(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
     }
 

@@ -19,6 +19,14 @@ pub struct KernelPacing {
     pub reason: String,
 }
 
+impl KernelPacing {
+    /// Of a sender whose packets see no queueing discipline.
+    pub(super) fn passed_by() -> Self {
+        let reason = "AF_XDP goes past the interface's queueing disciplines".into();
+        Self { is_kept: false, reason }
+    }
+}
+
 /// Asks for `rate` bytes a second in each of the sockets, if the interface
 /// that they lead to keeps such rates.
 pub(super) fn ask(rate: u64, interface: Option<&str>, flows: &[Flow]) -> io::Result<KernelPacing> {

@@ -15,6 +15,7 @@
 //! | `payload` | the event, in one place or gathered from parts |
 //! | [`plan`] | how an event is cut |
 //! | `arena` | headers and message descriptors, reused for ever |
+//! | `afxdp` | AF_XDP instead of the sockets, which keep their ports for it |
 //! | `gso` | many fragments in one message |
 //! | `run` | handing over, and trying again |
 //! | `flows` | the sockets |
@@ -24,6 +25,7 @@
 //! | `kernel_pacing` | the same, left to the kernel |
 //! | `open` | checks, MTU, backend, and the reasons when it cannot be |
 
+mod afxdp;
 mod answers;
 mod arena;
 mod config;
@@ -41,6 +43,14 @@ mod sender;
 #[cfg(test)]
 mod tests;
 
+#[cfg(feature = "xdp")]
+pub(crate) use self::{
+    afxdp::Leaving,
+    arena::EventHeader,
+    flows::Flow,
+    payload::Cursor,
+    run::{Way, hear},
+};
 pub use self::{
     config::{OutgoingEvent, SendBackend, SendConfig, SendCounters},
     error::SendError,

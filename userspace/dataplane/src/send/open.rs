@@ -3,8 +3,11 @@
 use std::io;
 
 use super::{
-    SendBackend, SendConfig, SendCounters, Sender, arena::Arena, flows::Flow, gso, kernel_pacing,
-    plan,
+    KernelPacing, SendBackend, SendConfig, SendCounters, Sender,
+    afxdp::{self, Attempt},
+    arena::Arena,
+    flows::Flow,
+    gso, kernel_pacing, plan,
 };
 use crate::{
     error::{SetupError, SetupErrorKind},
@@ -47,13 +50,25 @@ pub(super) fn open(config: &SendConfig) -> Result<Sender, SetupError> {
         flows.push(flow);
         send_buffer = send_buffer.min(granted);
     }
+    let datagram = max_payload + overhead - plan::ip_and_udp(to.ip());
+    let (xdp, backend, reason) = match afxdp::attempt(config, mtu, &flows)? {
+        Attempt::Open(xdp, reason) => {
+            send_buffer = xdp.send_buffer();
+            (Some(xdp), SendBackend::Xdp, reason)
+        }
+        Attempt::Closed(against) => {
+            let (backend, reason) = backend(config, &flows[0], mtu, datagram)?;
+            (None, backend, against.map_or("".into(), |why| why + "; ") + &reason)
+        }
+    };
     let kernel_pacing = config
         .kernel_pacing
-        .map(|rate| kernel_pacing::ask(rate, interface.as_deref(), &flows))
+        .map(|rate| match xdp {
+            Some(_) => Ok(KernelPacing::passed_by()),
+            None => kernel_pacing::ask(rate, interface.as_deref(), &flows),
+        })
         .transpose()
         .map_err(|error| refused(config, error))?;
-    let datagram = max_payload + overhead - plan::ip_and_udp(to.ip());
-    let (backend, reason) = backend(config, &flows[0], mtu, datagram)?;
     let per_message = match backend {
         SendBackend::Gso => gso::segments_per_message(to.ip(), datagram),
         _ => 1,
@@ -65,6 +80,7 @@ pub(super) fn open(config: &SendConfig) -> Result<Sender, SetupError> {
         port_mask: config.ports - 1,
         flows,
         next_flow: 0,
+        xdp,
         arena: Arena::new(with_lb, max_payload, per_message),
         lb: config.lb,
         mtu,
@@ -79,8 +95,8 @@ pub(super) fn open(config: &SendConfig) -> Result<Sender, SetupError> {
     })
 }
 
-/// The backend to use, and why that one. A `datagram` is what one fragment at
-/// most takes of a message.
+/// The sockets' backend to use, and why that one. A `datagram` is what one
+/// fragment at most takes of a message.
 fn backend(
     config: &SendConfig,
     flow: &Flow,
@@ -104,12 +120,6 @@ fn backend(
     };
     match config.backend {
         SendBackend::Mmsg => Ok((SendBackend::Mmsg, "asked for".into())),
-        SendBackend::Xdp => Err(SetupError::new(
-            SetupErrorKind::Unsupported,
-            format!("send to {} through AF_XDP", config.to),
-            "sockets are all that this sender has",
-            "use backend `auto`, `gso` or `mmsg`",
-        )),
         SendBackend::Gso => match against() {
             None => Ok((SendBackend::Gso, "asked for".into())),
             Some((kind, found, remedy)) => {
@@ -117,7 +127,7 @@ fn backend(
                 Err(SetupError::new(kind, asked, found, remedy))
             }
         },
-        SendBackend::Auto => Ok(match against() {
+        SendBackend::Auto | SendBackend::Xdp => Ok(match against() {
             None => {
                 let why = format!("the kernel cuts messages of {segments} fragments");
                 (SendBackend::Gso, why)

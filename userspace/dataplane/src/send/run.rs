@@ -16,25 +16,25 @@ const ROOM: Duration = Duration::from_millis(100);
 const QUEUE: Duration = Duration::from_micros(100);
 
 /// Where an event goes, and how far it has got.
-pub(super) struct Way {
-    pub(super) to: SocketAddr,
-    pub(super) source: Option<IpAddr>,
-    pub(super) mtu: u32,
-    pub(super) sent: usize,
-    pub(super) fragments: usize,
-    pub(super) patience: Duration,
+pub(crate) struct Way {
+    pub(crate) to: SocketAddr,
+    pub(crate) source: Option<IpAddr>,
+    pub(crate) mtu: u32,
+    pub(crate) sent: usize,
+    pub(crate) fragments: usize,
+    pub(crate) patience: Duration,
 }
 
 impl Way {
-    pub(super) fn failed(&self, source: io::Error) -> SendError {
+    pub(crate) fn failed(&self, source: io::Error) -> SendError {
         SendError::System { to: self.to, sent: self.sent, fragments: self.fragments, source }
     }
 
-    fn too_long(&self, found: u32) -> SendError {
+    pub(crate) fn too_long(&self, found: u32) -> SendError {
         SendError::Mtu { to: self.to, mtu: self.mtu, found }
     }
 
-    fn route_mtu(&self) -> u32 {
+    pub(crate) fn route_mtu(&self) -> u32 {
         host::route_from(self.source, &self.to).map_or(0, |route| route.mtu)
     }
 }
@@ -126,6 +126,22 @@ pub(super) fn send_run(
         if waited > way.patience {
             return Err(Stop::Failed(SendError::Stalled { to: way.to, waited, source }));
         }
+    }
+    Ok(())
+}
+
+/// Counts what the network has answered to packets that left in the name of
+/// a flow whose socket sends nothing itself.
+#[cfg(feature = "xdp")]
+pub(crate) fn hear(flow: &Flow, counters: &mut SendCounters) -> io::Result<()> {
+    let last = sys::get_option(flow.socket(), libc::SOL_SOCKET, libc::SO_ERROR, 0)?;
+    counters.syscalls += 1;
+    let answers = read_answers(flow, counters) as u64;
+    match last {
+        libc::ECONNREFUSED => counters.refused += answers,
+        // The route's MTU tells that.
+        libc::EMSGSIZE => {}
+        _ => counters.unreachable += answers,
     }
     Ok(())
 }

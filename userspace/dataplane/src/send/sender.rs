@@ -10,6 +10,7 @@ use xdpsar_wire::{LbHeader, LbVersion};
 use super::{
     KernelPacing, OutgoingEvent, Pace, Payload, SendBackend, SendConfig, SendCounters, SendError,
     Unpaced,
+    afxdp::{Leaving, Transmitter},
     arena::{self, Arena, EventHeader},
     flows::Flow,
     lost, open,
@@ -31,6 +32,8 @@ pub struct Sender {
     pub(super) flows: Vec<Flow>,
     pub(super) next_flow: usize,
     pub(super) arena: Arena,
+    /// Takes the sockets' place.
+    pub(super) xdp: Option<Box<Transmitter>>,
     pub(super) lb: Option<LbVersion>,
     pub(super) mtu: u32,
     pub(super) max_payload: usize,
@@ -159,6 +162,12 @@ impl Sender {
         pace: &mut impl Pace,
     ) -> Result<(), SendError> {
         self.next_flow = (self.next_flow + 1) % self.flows.len();
+        if let Some(xdp) = &mut self.xdp {
+            let bytes = payload.cursor();
+            let (flows, flow) = (&self.flows[..], self.next_flow);
+            let event = Leaving { header, bytes, plan, flows, flow };
+            return xdp.send_fragments(event, way, pace, &mut self.counters);
+        }
         let flow = &mut self.flows[self.next_flow];
         let mut named = None;
         if !flow.leads_to(way.to) {

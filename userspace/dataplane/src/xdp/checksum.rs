@@ -1,4 +1,5 @@
-//! The UDP checksum (RFC 768, RFC 1071, RFC 8200 §8.1), over pieces.
+//! The UDP checksum (RFC 768, RFC 1071, RFC 8200 §8.1): verified over pieces,
+//! and made while they are copied.
 
 use xdpsar_wire::{
     Pieces,
@@ -12,7 +13,7 @@ const IPPROTO_UDP: u8 = 17;
 /// A one's-complement sum of 16-bit words, kept in the machine's byte order:
 /// the sum of swapped words is the swapped sum (RFC 1071 §2 (B)).
 #[derive(Clone, Copy, Debug, Default)]
-struct Sum {
+pub(crate) struct Sum {
     total: u64,
     /// An odd number of bytes so far: the next byte is the second of a word.
     odd: bool,
@@ -20,15 +21,43 @@ struct Sum {
 
 impl Sum {
     #[inline]
-    fn add(&mut self, bytes: &[u8]) {
-        let sum = fold(sum_words(bytes));
+    pub(crate) fn add(&mut self, bytes: &[u8]) {
+        self.add_sum(sum_words(bytes), bytes.len());
+    }
+
+    /// Adds the bytes of `from` on their way to `to`, which is as long.
+    #[inline]
+    pub(crate) fn copy(&mut self, from: &[u8], to: &mut [u8]) {
+        self.add_sum(copy_words(from, to), from.len());
+    }
+
+    #[inline]
+    fn add_sum(&mut self, sum: u64, len: usize) {
+        let sum = fold(sum);
         self.total += u64::from(if self.odd { sum.swap_bytes() } else { sum });
-        self.odd ^= bytes.len() % 2 == 1;
+        self.odd ^= len % 2 == 1;
+    }
+
+    /// Both sums in one; `self` is of an even number of bytes.
+    #[inline]
+    #[must_use]
+    pub(crate) fn plus(mut self, other: Self) -> Self {
+        debug_assert!(!self.odd);
+        self.total += other.total;
+        self.odd = other.odd;
+        self
     }
 
     #[inline]
     const fn folded(self) -> u16 {
         fold(self.total)
+    }
+
+    /// What stands in a header so that the sum with it passes, in the
+    /// machine's byte order.
+    #[inline]
+    pub(crate) const fn complement(self) -> u16 {
+        !self.folded()
     }
 }
 
@@ -52,6 +81,22 @@ fn sum_words(bytes: &[u8]) -> u64 {
         sum += u64::from(u16::from_ne_bytes([*byte, 0]));
     }
     sum
+}
+
+/// [`sum_words`] of what is copied, in one pass over it.
+#[inline]
+fn copy_words(from: &[u8], to: &mut [u8]) -> u64 {
+    let mut lanes = [0u64; 16];
+    let (blocks, rest) = from.as_chunks::<64>();
+    let (places, last) = to[..from.len()].as_chunks_mut::<64>();
+    for (block, place) in blocks.iter().zip(places) {
+        *place = *block;
+        for (lane, word) in lanes.iter_mut().zip(block.as_chunks::<4>().0) {
+            *lane += u64::from(u32::from_ne_bytes(*word));
+        }
+    }
+    last.copy_from_slice(rest);
+    lanes.iter().sum::<u64>() + sum_words(rest)
 }
 
 #[inline]

@@ -1,4 +1,5 @@
-//! Frames of a UMEM as linear tokens.
+//! Frames of a UMEM as linear tokens. On the way in; those on the way out are
+//! in `transmit`.
 //!
 //! Whoever holds the token of a frame owns its memory; while the kernel owns
 //! it there is no token. A token is neither `Copy` nor `Clone`, and its type
@@ -90,7 +91,11 @@
 //! }
 //! ```
 
+mod transmit;
+
 use std::{fmt, marker::PhantomData, sync::Arc};
+
+pub use self::transmit::{CompletionRing, RawCompletion, RawTx, Ready, TxRing};
 
 use super::{CHUNK, custody::Custody, returns::Numbered};
 
@@ -155,7 +160,7 @@ impl<D: Descriptor> Frame<Free, D> {
     /// The token of a frame that has none yet.
     ///
     /// # Safety
-    /// Once per frame of a UMEM, before its fill ring has been used.
+    /// Once per frame of a UMEM, before its fill or TX ring has been used.
     pub(crate) const unsafe fn mint(desc: D) -> Self {
         Self::new(desc)
     }

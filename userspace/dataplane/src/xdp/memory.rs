@@ -4,7 +4,10 @@ use std::{io, ptr::NonNull, slice};
 
 use xsk_rs::{FrameDesc, Umem};
 
-use super::frame::{Descriptor, Frame, Received};
+use super::{
+    CHUNK,
+    frame::{Descriptor, Frame, Free, Received},
+};
 use crate::prefetch;
 
 /// Bytes of a frame that hold all headers up to the RE header's end in the
@@ -97,6 +100,21 @@ impl Memory {
         // SAFETY: inside the mapping; as the frame is not posted, neither the
         // kernel nor anyone else writes to it.
         unsafe { slice::from_raw_parts(self.base.as_ptr().add(at), len) }
+    }
+
+    /// All of a frame that a packet may be written to, from the descriptor's
+    /// address to the frame's end.
+    #[inline]
+    pub(crate) fn room<'a, D: Descriptor>(&'a self, frame: &'a mut Frame<Free, D>) -> &'a mut [u8] {
+        let at = frame.desc().address();
+        let end = (at / CHUNK + 1) * CHUNK;
+        if end > self.len || matches!(self.owner, Owner::Us) {
+            // The mapping for loans is for reading.
+            return &mut [];
+        }
+        // SAFETY: inside the mapping, which is writable; the token, which is
+        // borrowed for as long, says that nobody else has the frame.
+        unsafe { slice::from_raw_parts_mut(self.base.as_ptr().add(at), end - at) }
     }
 
     /// Fetches the headers of the packet in a frame.

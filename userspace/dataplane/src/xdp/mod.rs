@@ -1,4 +1,4 @@
-//! The AF_XDP receive path: rings and packet memory shared with the kernel,
+//! AF_XDP, receiving above all: rings and packet memory shared with the kernel,
 //! on xsk-rs, behind frames that are linear tokens.
 //!
 //! ```text
@@ -51,6 +51,7 @@
 //! | `handover` | a batch: look ahead, hand over, release or lend |
 //! | `lending` | loans: the reserve, and what comes back |
 //! | `returns` | the way back, from any thread |
+//! | `transmit` | the other direction: sending |
 //! | `plain` | tests and fuzzing: a queue in plain memory |
 //! | `wait` | spin, nap, sleep |
 //! | `source`, `receiver` | what the worker and the builder see |
@@ -76,6 +77,7 @@ mod returns;
 mod rings;
 mod setup;
 mod source;
+pub(crate) mod transmit;
 mod wait;
 
 pub use chain::MAX_CHAIN;

@@ -4,6 +4,7 @@ use std::{
     error::Error,
     io,
     num::NonZeroU32,
+    os::fd::BorrowedFd,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -68,7 +69,7 @@ pub(crate) fn open_queue(
             .map_err(|error| refused(&what, error, options))?;
         sockets.push(rx);
     }
-    let zero_copy = is_zero_copy(&sockets[0]).map_err(|error| {
+    let zero_copy = is_zero_copy(rings::socket(&sockets[0])).map_err(|error| {
         SetupError::new(
             SetupErrorKind::System,
             what.clone(),
@@ -287,7 +288,7 @@ fn refused(what: &str, error: io::Error, options: &XdpOptions) -> SetupError {
 }
 
 /// The system's error inside one of xsk-rs.
-fn as_io(error: &(dyn Error + 'static)) -> io::Error {
+pub(super) fn as_io(error: &(dyn Error + 'static)) -> io::Error {
     let code = error
         .source()
         .and_then(|source| source.downcast_ref::<io::Error>())
@@ -306,9 +307,8 @@ fn chain(error: &dyn Error) -> String {
 }
 
 /// `XDP_OPTIONS` (Linux 5.3): what the kernel made of the bind flags.
-fn is_zero_copy(socket: &RxQueue) -> io::Result<bool> {
+pub(super) fn is_zero_copy(socket: BorrowedFd<'_>) -> io::Result<bool> {
     // `struct xdp_options` is one 32-bit word of flags.
-    let socket = rings::socket(socket);
     let [flags] = sys::get_option(socket, libc::SOL_XDP, libc::XDP_OPTIONS, [0u32])?;
     Ok(flags & libc::XDP_OPTIONS_ZEROCOPY != 0)
 }
