@@ -225,6 +225,16 @@ fn timespec(duration: Duration) -> libc::timespec {
     }
 }
 
+/// Bytes of memory that hold what a socket has sent and no interface has taken
+/// (`SIOCOUTQ`, udp(7)).
+pub(crate) fn unsent(fd: BorrowedFd<'_>) -> io::Result<usize> {
+    let mut bytes: c_int = 0;
+    let pointer: *mut c_int = &mut bytes;
+    // SAFETY: writes one integer.
+    check(unsafe { libc::ioctl(fd.as_raw_fd(), libc::TIOCOUTQ, pointer) })?;
+    Ok(usize::try_from(bytes).unwrap_or(0))
+}
+
 /// What buffer sizes can be asked for; the kernel stores twice the value in
 /// an `int`.
 const MAX_BUFFER: usize = (c_int::MAX / 2) as usize;

@@ -87,6 +87,10 @@ mod without {
             match *self {}
         }
 
+        pub(in super::super) fn settle(&mut self, _: std::time::Duration) -> usize {
+            match *self {}
+        }
+
         pub(in super::super) fn send_fragments(
             &mut self,
             _: Leaving<'_>,

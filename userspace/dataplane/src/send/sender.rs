@@ -2,7 +2,8 @@
 
 use std::{
     net::{IpAddr, SocketAddr},
-    time::Duration,
+    thread,
+    time::{Duration, Instant},
 };
 
 use xdpsar_wire::{LbHeader, LbVersion};
@@ -17,7 +18,10 @@ use super::{
     plan::Plan,
     run::{Stop, Way, send_run},
 };
-use crate::{error::SetupError, sys::RawAddress};
+use crate::{
+    error::SetupError,
+    sys::{self, RawAddress},
+};
 
 /// From this many fragments on it pays to connect a socket to the event's
 /// port: one call more, but the kernel looks up the route once.
@@ -151,6 +155,27 @@ impl Sender {
             }
         }
         result
+    }
+
+    /// Waits, `limit` at most, until what was sent has left: the queues of
+    /// this host hold none of it any more. Returns whether that is so.
+    /// Nothing is lost where it is not, unless by AF_XDP with zero-copy when
+    /// this is dropped, which waits for a second on its own.
+    pub fn settle(&mut self, limit: Duration) -> bool {
+        if let Some(xdp) = &mut self.xdp {
+            return xdp.settle(limit) == 0;
+        }
+        let end = Instant::now() + limit;
+        loop {
+            let has_left = |flow: &Flow| matches!(sys::unsent(flow.socket()), Ok(0));
+            if self.flows.iter().all(has_left) {
+                return true;
+            }
+            if Instant::now() >= end {
+                return false;
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
     }
 
     fn send_fragments(

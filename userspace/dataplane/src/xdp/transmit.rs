@@ -250,7 +250,7 @@ impl XdpTransmitter {
 
     /// Waits until the kernel has given back all frames, `limit` at most;
     /// returns how many it has not.
-    fn settle(&mut self, limit: Duration) -> usize {
+    pub(crate) fn settle(&mut self, limit: Duration) -> usize {
         self.outlet.settle(limit)
     }
 }

@@ -3,11 +3,12 @@
 use std::time::{Duration, Instant};
 
 use xdpsar_dataplane::{
-    CopyMode, SendBackend, SendConfig, Sender, XdpTransmitOptions, error::SetupErrorKind,
+    CopyMode, OutgoingEvent, SendBackend, SendConfig, Sender, XdpTransmitOptions,
+    error::SetupErrorKind,
 };
 use xdpsar_tests::{Lab, LabConfig, privileged};
 
-use crate::config;
+use crate::{capture::Capture, config, pattern, send};
 
 fn options(queue: Option<u32>) -> XdpTransmitOptions {
     XdpTransmitOptions { queue, bind_retry: Duration::ZERO, ..Default::default() }
@@ -85,6 +86,28 @@ fn what_cannot_be_had_is_said() {
         assert_eq!(found, kind, "{text}");
         assert!(text.contains(word), "{text}");
     }
+}
+
+#[test]
+fn packets_are_as_long_as_the_kernel_has_parts_for() {
+    privileged!();
+    let lab = Lab::new(LabConfig { queues: 1, mtu: 65_535 });
+    let longest = 17 * 3840 - 14;
+    let too_long = SendConfig { mtu: Some(longest + 1), ..config(&lab, false) };
+    let (kind, text) = refused(&lab, &too_long);
+    assert_eq!(kind, SetupErrorKind::Mtu);
+    assert!(text.contains(&format!("choose {longest} or less")), "{text}");
+    let capture = Capture::open(&lab);
+    lab.sender.run(|| {
+        let mut sender =
+            Sender::open(&SendConfig { mtu: Some(longest), ..config(&lab, false) }).unwrap();
+        let event = pattern(sender.max_payload());
+        send(&mut sender, &OutgoingEvent::default(), &event);
+        let packet = capture.next();
+        packet.assert_sound();
+        assert_eq!(packet.ip_len(), longest as usize);
+        assert!(packet.payload()[36..] == event);
+    });
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use xdpsar_dataplane::{OutgoingEvent, Payload, SendConfig, SendError, Sender};
+use xdpsar_dataplane::{OutgoingEvent, Payload, SendBackend, SendConfig, SendError, Sender};
 use xdpsar_tests::{Lab, LabConfig, privileged};
 
 use crate::{capture::Capture, config, pattern, send};
@@ -26,12 +26,28 @@ fn a_stopped_sender_leaves_its_queue_at_once() {
             assert_eq!((counters.events, counters.failed, counters.dropped), (1, 0, 0));
             assert_eq!(counters.bytes, 100_000);
             assert_eq!(counters.fragments as usize, 100_000usize.div_ceil(sender.max_payload()));
-            // Debug builds count the frames after each event and here.
+            // Debug builds also know where each frame is.
+            assert!(sender.settle(Duration::from_secs(20)), "all frames are back");
             drop(sender);
             for _ in 0..counters.fragments {
                 capture.next().assert_sound();
             }
         }
+    });
+}
+
+#[test]
+fn what_an_interface_has_not_taken_yet_is_waited_for() {
+    privileged!();
+    let lab = Lab::new(LabConfig::default());
+    lab.sender.tool("tc qdisc add dev va root tbf rate 8mbit burst 5kb limit 10mb");
+    lab.sender.run(|| {
+        let sockets = SendConfig { backend: SendBackend::Mmsg, ..config(&lab, false) };
+        let mut sender = Sender::open(&sockets).unwrap();
+        // A second and a half of it.
+        send(&mut sender, &EVENT, &pattern(1_500_000));
+        assert!(!sender.settle(Duration::ZERO));
+        assert!(sender.settle(Duration::from_secs(60)));
     });
 }
 
@@ -108,7 +124,7 @@ fn nobody_listening_is_counted_and_no_error() {
 fn sends_until_it_is_killed() {
     let Ok(to) = std::env::var("XDPSAR_TEST_SEND_TO") else { return };
     let to = to.parse().expect("an address");
-    let config = SendConfig { backend: xdpsar_dataplane::SendBackend::Xdp, ..SendConfig::new(to) };
+    let config = SendConfig { backend: SendBackend::Xdp, ..SendConfig::new(to) };
     let mut sender = Sender::open(&config).expect("opened");
     let bytes = pattern(100_000);
     send(&mut sender, &EVENT, &bytes);

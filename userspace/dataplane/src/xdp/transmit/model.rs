@@ -1,14 +1,16 @@
 //! An outlet in plain memory, with a kernel that is a few lines long and as
 //! moody as the test wants.
 
-use std::{cell::RefCell, collections::VecDeque, io, io::IoSlice, rc::Rc, sync::Arc};
+use std::{
+    cell::RefCell, collections::VecDeque, io, io::IoSlice, rc::Rc, sync::Arc, time::Duration,
+};
 
 use proptest::prelude::*;
 use xdpsar_wire::{LbFraming, LbHeader, Pieces, frame::walk};
 
 use super::{
     headers::{self, Ends, Headers},
-    outlet::{Outlet, ROOM, frames_for},
+    outlet::{Outlet, ROOM, Waiting, frames_for},
 };
 use crate::{
     config::Checksum,
@@ -306,4 +308,19 @@ fn a_kernel_that_takes_nothing_is_told_of_and_a_dead_one_too() {
     }
     assert_eq!((counters.retried_no_buffers, counters.retried_full, counters.syscalls), (1, 1, 2));
     assert!(outlet.push(&mut counters).expect("no error").is_none() && outlet.is_pushed());
+}
+
+#[test]
+fn patience_ends_unless_something_moves() {
+    let mut waiting = Waiting::new(Duration::from_millis(5));
+    let mut tries = 0;
+    let waited = loop {
+        match waiting.pause() {
+            Ok(()) => tries += 1,
+            Err(waited) => break waited,
+        }
+    };
+    assert!(tries > 0 && waited > Duration::from_millis(5));
+    waiting.ends();
+    assert_eq!(waiting.pause(), Ok(()), "from the start");
 }
