@@ -7,10 +7,13 @@ use std::{
     net::{IpAddr, SocketAddr},
 };
 
-use super::netlink::{Answer, Netlink, Question};
+use super::{
+    netlink::{Answer, Netlink, Question},
+    wildcard,
+};
 
 /// `struct rtmsg`, `include/uapi/linux/rtnetlink.h`.
-const RTMSG: usize = 12;
+pub(super) const RTMSG: usize = 12;
 /// `struct tcmsg`, there too.
 const TCMSG: usize = 20;
 // `include/uapi/linux/pkt_sched.h`
@@ -24,13 +27,22 @@ const TCA_KIND: u16 = 1;
 /// # Errors
 /// The system's: `ENETUNREACH` where no route leads there.
 pub(crate) fn interface_towards(source: Option<IpAddr>, to: &SocketAddr) -> io::Result<String> {
+    let source = source.unwrap_or_else(|| wildcard(&to.ip()));
+    let answer = Netlink::open()?.ask(route(to, source))?;
+    let index = answer.attributes(RTMSG).find(|(kind, _)| *kind == libc::RTA_OIF);
+    name_of(index.map_or(0, |(_, value)| number(value)))
+}
+
+/// The question for the route from `source` to `to`; a wildcard leaves the
+/// source to the route.
+pub(super) fn route(to: &SocketAddr, source: IpAddr) -> Question {
     let mut body = [0; RTMSG];
     let destination = octets(to.ip());
-    body[0] = if to.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 } as u8;
+    body[0] = family(to.ip());
     body[1] = (destination.len() * 8) as u8;
     let mut question =
         Question::new(libc::RTM_GETROUTE, 0, &body).with(libc::RTA_DST, &destination);
-    if let Some(source) = source {
+    if source.is_ipv4() == to.is_ipv4() && !source.is_unspecified() {
         question = question.with(libc::RTA_SRC, &octets(source));
     }
     if let SocketAddr::V6(v6) = to
@@ -38,19 +50,22 @@ pub(crate) fn interface_towards(source: Option<IpAddr>, to: &SocketAddr) -> io::
     {
         question = question.with(libc::RTA_OIF, &v6.scope_id().to_ne_bytes());
     }
-    let answer = Netlink::open()?.ask(question)?;
-    let mut attributes = answer.attributes(RTMSG);
-    let index = attributes
-        .find(|(kind, _)| *kind == libc::RTA_OIF)
-        .and_then(|(_, value)| value.first_chunk().map(|bytes| u32::from_ne_bytes(*bytes)));
-    name_of(index.unwrap_or(0))
+    question
 }
 
-fn octets(ip: IpAddr) -> Vec<u8> {
+pub(super) fn family(ip: IpAddr) -> u8 {
+    (if ip.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 }) as u8
+}
+
+pub(super) fn octets(ip: IpAddr) -> Vec<u8> {
     match ip {
         IpAddr::V4(v4) => v4.octets().to_vec(),
         IpAddr::V6(v6) => v6.octets().to_vec(),
     }
+}
+
+pub(super) fn number(bytes: &[u8]) -> u32 {
+    bytes.first_chunk().copied().map_or(0, u32::from_ne_bytes)
 }
 
 fn name_of(index: u32) -> io::Result<String> {

@@ -9,14 +9,16 @@ use std::{
     os::fd::AsFd,
 };
 
-use super::netlink::{Answer, Attributes, Netlink, Question};
+use super::{
+    exit::{self, RTMSG, family, number, octets},
+    netlink::{Answer, Attributes, Netlink, Question},
+};
 use crate::sys;
 
 /// An Ethernet address.
 pub(crate) type Mac = [u8; 6];
 
 // `include/uapi/linux/rtnetlink.h`
-const RTMSG: usize = 12;
 const RTN_UNICAST: u8 = 1;
 // `include/uapi/linux/if_link.h`
 const IFINFOMSG: usize = 16;
@@ -66,21 +68,7 @@ impl Netlink {
     /// # Errors
     /// The kernel's: `ENETUNREACH` where no route leads there.
     pub(crate) fn next_hop(&mut self, to: &SocketAddr, source: IpAddr) -> io::Result<NextHop> {
-        let mut body = [0; RTMSG];
-        let destination = octets(to.ip());
-        body[0] = family(to.ip());
-        body[1] = (destination.len() * 8) as u8;
-        let mut question =
-            Question::new(libc::RTM_GETROUTE, 0, &body).with(libc::RTA_DST, &destination);
-        if source.is_ipv4() == to.is_ipv4() && !source.is_unspecified() {
-            question = question.with(libc::RTA_SRC, &octets(source));
-        }
-        if let SocketAddr::V6(v6) = to
-            && v6.scope_id() != 0
-        {
-            question = question.with(libc::RTA_OIF, &v6.scope_id().to_ne_bytes());
-        }
-        let answer = self.ask(question)?;
+        let answer = self.ask(exit::route(to, source))?;
         let body: [u8; RTMSG] = answer.body()?;
         let mut hop = NextHop { interface: 0, address: to.ip(), is_remote: body[7] == RTN_UNICAST };
         for (kind, value) in answer.attributes(RTMSG) {
@@ -184,27 +172,12 @@ pub(crate) fn provoke(hop: &NextHop) -> io::Result<()> {
     std::net::UdpSocket::from(socket).send_to(&[], to).map(drop)
 }
 
-fn family(ip: IpAddr) -> u8 {
-    (if ip.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 }) as u8
-}
-
-fn octets(ip: IpAddr) -> Vec<u8> {
-    match ip {
-        IpAddr::V4(v4) => v4.octets().to_vec(),
-        IpAddr::V6(v6) => v6.octets().to_vec(),
-    }
-}
-
 fn address(bytes: &[u8]) -> Option<IpAddr> {
     match bytes.len() {
         4 => Some(Ipv4Addr::from(*bytes.first_chunk::<4>()?).into()),
         16 => Some(Ipv6Addr::from(*bytes.first_chunk::<16>()?).into()),
         _ => None,
     }
-}
-
-fn number(bytes: &[u8]) -> u32 {
-    bytes.first_chunk().copied().map_or(0, u32::from_ne_bytes)
 }
 
 fn text(bytes: &[u8]) -> String {
