@@ -16,7 +16,11 @@ use xdpsar_wire::{
 };
 use zerocopy::IntoBytes;
 
-use super::{gso::SegmentSize, payload::Cursor, plan::Plan};
+use super::{
+    gso::{self, SegmentSize},
+    payload::Cursor,
+    plan::Plan,
+};
 use crate::sys::RawAddress;
 
 /// Messages that the kernel takes in one `sendmmsg`; what is beyond is cut
@@ -131,10 +135,7 @@ impl Arena {
                 libc::iovec { iov_base: header.as_mut_ptr().cast(), iov_len: self.header_len };
             let end = self.gather(parts + 1, payload, len);
 
-            let full = messages > 0
-                && (self.loads[messages - 1].fragments == self.per_message
-                    || end - first_part > PARTS_OF_MESSAGE);
-            if messages == 0 || full {
+            if messages == 0 || self.loads[messages - 1].fragments == self.per_message {
                 first_part = parts;
                 self.loads[messages] = Load::default();
                 let message = &mut self.messages[messages].msg_hdr;
@@ -240,4 +241,6 @@ impl Filled<'_> {
 
 const _: () = assert!(LB_HEADER_LEN + RE_HEADER_LEN == LB_RE_HEADER_LEN);
 // A run takes one fragment at least, however it is cut.
-const _: () = assert!(PIECES < PARTS_OF_MESSAGE && COLLECTED >= u16::MAX as usize);
+const _: () = assert!(COLLECTED >= u16::MAX as usize);
+// No message has more parts than the kernel takes.
+const _: () = assert!(gso::MAX_SEGMENTS * (1 + PIECES) <= PARTS_OF_MESSAGE);

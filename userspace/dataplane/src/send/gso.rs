@@ -23,7 +23,7 @@ use crate::sys;
 
 /// Segments of one message (`UDP_MAX_SEGMENTS`, `include/linux/udp.h`), as
 /// many as every kernel takes.
-const MAX_SEGMENTS: usize = 64;
+pub(super) const MAX_SEGMENTS: usize = 64;
 /// The IP length fields have 16 bits.
 const LARGEST_DATAGRAM: usize = 65_535;
 

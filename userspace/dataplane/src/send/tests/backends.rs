@@ -273,10 +273,10 @@ fn parts_as_small_as_can_be_arrive_in_order() {
     }
 }
 
-/// A few pieces in each fragment: described to the kernel, not collected, and
-/// more of them in 64 fragments than one message may have parts.
+/// As many pieces in a fragment as the kernel is let gather, and one more, in
+/// messages of 64 fragments.
 #[test]
-fn messages_end_where_the_kernel_takes_no_more_parts() {
+fn pieces_are_gathered_or_put_together_first() {
     for backend in BACKENDS {
         let (socket, to) = receiver("127.0.0.1:0");
         let event = pattern(500 * 400);
