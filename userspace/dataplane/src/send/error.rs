@@ -60,6 +60,16 @@ pub enum SendError {
         #[source]
         source: io::Error,
     },
+    /// Its pace gave up: the sender is being stopped.
+    #[error("sending to {to} was stopped after {sent} of {fragments} fragments")]
+    Stopped {
+        /// Where to.
+        to: SocketAddr,
+        /// Fragments that went out.
+        sent: usize,
+        /// Fragments of the event.
+        fragments: usize,
+    },
     /// Anything else that the system refused, after `sent` fragments.
     #[error("sending to {to} failed after {sent} of {fragments} fragments: {source}")]
     System {

@@ -7,6 +7,12 @@ pub trait Pace {
 
     /// Waits until `ip_bytes` more may leave.
     fn wait_for(&mut self, ip_bytes: u64);
+
+    /// Whether the rest of the event shall not be sent any more. Asked after
+    /// each wait, for the pace or for the system.
+    fn gives_up(&self) -> bool {
+        false
+    }
 }
 
 /// As fast as the kernel takes them.

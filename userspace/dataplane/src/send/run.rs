@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{SendCounters, SendError, answers, arena::Filled, flows::Flow, gso};
+use super::{Pace, SendCounters, SendError, answers, arena::Filled, flows::Flow, gso};
 use crate::{host, sys};
 
 /// One sleep until the send buffer has room, or the interface's queue has.
@@ -28,6 +28,10 @@ pub(crate) struct Way {
 impl Way {
     pub(crate) fn failed(&self, source: io::Error) -> SendError {
         SendError::System { to: self.to, sent: self.sent, fragments: self.fragments, source }
+    }
+
+    pub(crate) fn given_up(&self) -> SendError {
+        SendError::Stopped { to: self.to, sent: self.sent, fragments: self.fragments }
     }
 
     pub(crate) fn too_long(&self, found: u32) -> SendError {
@@ -55,6 +59,7 @@ pub(super) fn send_run(
     flow: &Flow,
     way: &mut Way,
     counters: &mut SendCounters,
+    pace: &impl Pace,
 ) -> Result<(), Stop> {
     let mut done = 0;
     let mut waiting_since: Option<Instant> = None;
@@ -122,6 +127,9 @@ pub(super) fn send_run(
         };
         if !passes {
             return Err(Stop::Failed(way.failed(source)));
+        }
+        if pace.gives_up() {
+            return Err(Stop::Failed(way.given_up()));
         }
         if waited > way.patience {
             return Err(Stop::Failed(SendError::Stalled { to: way.to, waited, source }));

@@ -210,7 +210,10 @@ impl Sender {
             let run = self.arena.fill(header, &mut cursor, &mut plan, at_once, named.as_mut());
             let load = run.load(0, run.messages());
             pace.wait_for(load.bytes + load.fragments as u64 * self.overhead);
-            match send_run(run, flow, way, &mut self.counters) {
+            if pace.gives_up() {
+                return Err(way.given_up());
+            }
+            match send_run(run, flow, way, &mut self.counters, pace) {
                 Ok(()) => {}
                 Err(Stop::Failed(error)) => return Err(error),
                 Err(Stop::NoSegmentation(error)) => {

@@ -182,3 +182,55 @@ fn a_failure_says_how_far_the_event_got() {
     let text = way.failed(io::Error::from_raw_os_error(libc::EPERM)).to_string();
     assert!(text.contains("after 2 of 5 fragments") && text.contains("192.0.2.1:1"), "{text}");
 }
+
+/// No rate, and an end.
+struct Until<'a>(&'a AtomicBool);
+
+impl Pace for Until<'_> {
+    fn at_once(&self) -> u64 {
+        u64::MAX
+    }
+
+    fn wait_for(&mut self, _ip_bytes: u64) {}
+
+    fn gives_up(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+#[test]
+fn a_pace_that_gives_up_ends_the_event_though_the_buffer_is_full() {
+    let stuck = ["tc qdisc add dev lo root tbf rate 12kbit burst 20kb limit 10mb"];
+    for backend in BACKENDS {
+        in_own_network(&stuck, || {
+            let (_socket, to) = receiver("127.0.0.1:0");
+            let patient = SendConfig {
+                send_buffer: 8192,
+                sockets: 1,
+                patience: Duration::from_secs(3600),
+                ..config(to, 1500, backend)
+            };
+            let mut sender = Sender::open(&patient).unwrap();
+            let over = AtomicBool::new(false);
+            let event = pattern(1_000_000);
+            let error = thread::scope(|scope| {
+                scope.spawn(|| {
+                    thread::sleep(Duration::from_millis(300));
+                    over.store(true, Ordering::Relaxed);
+                });
+                let event = Payload::whole(&event);
+                sender.send_paced(&OutgoingEvent::default(), event, &mut Until(&over))
+            });
+            let error = error.unwrap_err();
+            let SendError::Stopped { sent, fragments: 697, .. } = error else { panic!("{error}") };
+            assert!((1..697).contains(&sent), "{error}");
+            // It stays given up before anything leaves.
+            let event = Payload::whole(b"another");
+            let error = sender.send_paced(&OutgoingEvent::default(), event, &mut Until(&over));
+            assert!(matches!(error, Err(SendError::Stopped { sent: 0, fragments: 1, .. })));
+            let counters = sender.counters();
+            assert_eq!((counters.failed, counters.fragments), (2, sent as u64));
+            assert_eq!(counters.fragments_failed, (697 - sent + 1) as u64);
+        });
+    }
+}
