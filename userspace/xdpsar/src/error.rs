@@ -16,6 +16,15 @@ pub enum Error {
     /// An event did not go out, or not whole.
     #[error(transparent)]
     Send(#[from] SendError),
+    /// The queue of a segmenter is full, and the caller did not want to wait.
+    #[error("the queue has its {capacity} events: submit again later, or wait with `submit`")]
+    QueueFull {
+        /// Events that it holds.
+        capacity: usize,
+    },
+    /// The segmenter was stopped before the event was sent.
+    #[error("the segmenter was stopped before it sent the event")]
+    Stopped,
     /// A worker thread ended by a defect of ours; please report it.
     #[error("worker {worker} stopped on an internal error: {message}")]
     Worker {

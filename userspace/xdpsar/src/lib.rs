@@ -38,11 +38,15 @@ pub use builder::ReassemblerBuilder;
 pub use error::Error;
 pub use handoff::Overflow;
 pub use reassembler::{Reassembler, RecvTimeoutError, Stopper, TryRecvError};
-pub use segmenter::{EventOptions, Segmenter, SegmenterBuilder};
+pub use segmenter::{
+    Buffer, EventOptions, Outcome, Refused, Segmenter, SegmenterBuilder, SegmenterStats,
+    StopReport, Submitter, SyncConfig, SyncRate, SyncStats, Ticket, Ticks,
+};
 pub use stats::{Dropped, EventsLost, Stats, WorkerStats};
 pub use xdpsar_dataplane::{
-    AttachMode, Checksum, CopyMode, LEND_FROM, Layout, Lend, SendCounters, SendError, SetupError,
-    SocketOptions, Wait, XdpOptions, error::SetupErrorKind, send::Pace,
+    AttachMode, Checksum, CopyMode, LEND_FROM, Layout, Lend, SendBackend, SendCounters, SendError,
+    SetupError, SocketOptions, Wait, XdpOptions, XdpTransmitOptions, error::SetupErrorKind,
+    send::Pace,
 };
 pub use xdpsar_reassembly::{BudgetPolicy, Event, LossCause, LostEvent};
 pub use xdpsar_wire::{LbFraming, LbVersion, steering::LaneMode};

@@ -1,129 +1,85 @@
 //! The sender: events in, datagrams out.
 //!
+//! ```text
+//!  send ───────────────────────────────────────▶ the caller's flows ─┐
+//!  submit ─▶ bounded queue ─▶ workers, numbered ─▶ each its flows ───┼─▶ wire
+//!    ◀───────── ticket or callback ◀─┘              one pace for all ┘
+//!  Sync thread ──────────────────────────────────────────────────────▶ control plane
+//! ```
+//!
 //! ```no_run
 //! # fn main() -> Result<(), xdpsar::Error> {
-//! let mut sender = xdpsar::Segmenter::builder("10.0.0.1:19522".parse().unwrap())
+//! use xdpsar::{EventOptions, Segmenter};
+//!
+//! let mut segmenter = Segmenter::builder("10.0.0.1:19522".parse().unwrap())
 //!     .data_id(7)
-//!     .rate_gbps(Some(10.0))
+//!     .rate_gbps(10.0)
+//!     .workers(2)
 //!     .open()?;
-//! let event_number = sender.send(b"all the bytes of one event")?;
-//! # let _ = event_number; Ok(())
+//! // In this thread; the bytes may be borrowed:
+//! let event_number = segmenter.send(b"all the bytes of one event")?;
+//! // Or by the workers; the bytes are owned or shared:
+//! let ticket = segmenter.submit(vec![0; 1 << 20], EventOptions::default())?;
+//! assert_eq!(ticket.wait()?, event_number + 1);
+//! # Ok(())
 //! # }
 //! ```
+//!
+//! | module | holds |
+//! |---|---|
+//! | `builder` | options, their limits and defaults |
+//! | `buffer` | the bytes of a queued event: owned or shared |
+//! | `queue` | numbers events and keeps them in order; flush |
+//! | `submitter` | a producer's handle |
+//! | `ticket` | what became of an event, told once |
+//! | `worker` | the sender threads, and their end |
+//! | `shared` | what all threads have in common |
+//! | `pacing` | no faster than so many bits per second |
+//! | `tick` | the LB event numbers |
+//! | `sync` | telling the control plane where the ticks are |
+//! | `stats` | what became of every event |
 
+mod buffer;
+mod builder;
 mod pacing;
+mod queue;
+mod shared;
+mod stats;
+mod submitter;
+mod sync;
 mod tick;
+mod ticket;
+mod worker;
 
 use std::{
+    io::{self, IoSlice},
     net::SocketAddr,
-    time::{SystemTime, UNIX_EPOCH},
+    sync::Arc,
+    time::Duration,
 };
 
 use xdpsar_dataplane::{
-    OutgoingEvent, Payload, SendConfig, SendCounters, Sender, SetupError, error::SetupErrorKind,
-    random::SplitMix64, send::Pace,
+    OutgoingEvent, Payload, SendBackend, SendConfig, SendCounters, Sender, SetupError,
+    error::SetupErrorKind,
+    random::SplitMix64,
+    send::{KernelPacing, Pace},
 };
-use xdpsar_wire::LbVersion;
 
-use self::{pacing::Paced, tick::TickClock};
+pub use self::{
+    buffer::Buffer,
+    builder::SegmenterBuilder,
+    stats::{SegmenterStats, StopReport},
+    submitter::{Refused, Submitter},
+    sync::{SyncConfig, SyncRate, SyncStats},
+    tick::Ticks,
+    ticket::{Outcome, Ticket},
+};
+use self::{
+    shared::Shared,
+    sync::SyncThread,
+    worker::{Dropped, Workers},
+};
 use crate::Error;
-
-/// Options of a [`Segmenter`]. Those not named are E2SAR's: one port, four
-/// sockets, the route's MTU, data id 0, LB header version 2, no rate limit.
-#[derive(Clone, Debug)]
-#[must_use = "nothing is opened before `open`"]
-pub struct SegmenterBuilder {
-    config: SendConfig,
-    data_id: u16,
-    first_event: u64,
-    rate_gbps: Option<f64>,
-}
-
-impl SegmenterBuilder {
-    /// Destination ports, a power of two: an event goes to port
-    /// `to + (entropy & (ports − 1))`, as a load balancer would send it on.
-    /// For receivers without one; towards a load balancer, leave it at 1.
-    pub const fn ports(mut self, ports: u16) -> Self {
-        self.config.ports = ports;
-        self
-    }
-
-    /// Sockets, from 1 to 128. Each is one flow, from a source port of its
-    /// own; events take turns.
-    pub const fn sockets(mut self, sockets: usize) -> Self {
-        self.config.sockets = sockets;
-        self
-    }
-
-    /// Largest IP datagram in bytes. `None` or 0: the route's, 9000 at most.
-    pub fn mtu(mut self, mtu: impl Into<Option<u32>>) -> Self {
-        self.config.mtu = mtu.into();
-        self
-    }
-
-    /// Data id of events that name no other.
-    pub const fn data_id(mut self, data_id: u16) -> Self {
-        self.data_id = data_id;
-        self
-    }
-
-    /// Number of the first event; each further one counts up.
-    pub const fn first_event(mut self, event_number: u64) -> Self {
-        self.first_event = event_number;
-        self
-    }
-
-    /// Version of the LB header; `None` sends none, as behind a load
-    /// balancer.
-    pub const fn lb(mut self, version: Option<LbVersion>) -> Self {
-        self.config.lb = version;
-        self
-    }
-
-    /// Limit of the rate in 10⁹ bits per second of IP datagrams, headers
-    /// included; `None` for no limit.
-    pub fn rate_gbps(mut self, rate: impl Into<Option<f64>>) -> Self {
-        self.rate_gbps = rate.into();
-        self
-    }
-
-    /// Send buffer of each socket in bytes, as far as the system allows.
-    pub const fn send_buffer(mut self, bytes: usize) -> Self {
-        self.config.send_buffer = bytes;
-        self
-    }
-
-    /// Opens the sockets.
-    ///
-    /// # Errors
-    /// [`Error::Setup`]: values that cannot be meant, no route, an MTU that
-    /// does not fit.
-    pub fn open(self) -> Result<Segmenter, Error> {
-        let pace = self.rate_gbps.map(paced).transpose()?;
-        let sender = Sender::open(&self.config)?;
-        let mut random = SplitMix64::from_os();
-        let ticks = TickClock::new(random.next_u64());
-        Ok(Segmenter {
-            sender,
-            pace,
-            ticks,
-            random,
-            data_id: self.data_id,
-            next_event: self.first_event,
-        })
-    }
-}
-
-fn paced(rate_gbps: f64) -> Result<Paced, SetupError> {
-    Paced::new(rate_gbps).ok_or_else(|| {
-        SetupError::new(
-            SetupErrorKind::Usage,
-            format!("send at {rate_gbps} Gb/s"),
-            "that is no rate to send at",
-            "choose from 0.000001 (1 kb/s) up, or no limit",
-        )
-    })
-}
 
 /// What an event's headers say, where it is not to be the next in line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -135,34 +91,37 @@ pub struct EventOptions {
     pub data_id: Option<u16>,
     /// Its entropy. `None`: random.
     pub entropy: Option<u16>,
-    /// Its tick. `None`: the time in microseconds since the epoch, unique in
-    /// this segmenter, with evenly spread low bits. Whoever names ticks keeps
-    /// them unique.
+    /// Its tick. `None`: by [`Ticks`]. Whoever names ticks keeps them unique.
     pub tick: Option<u64>,
 }
 
-/// Sends events. Blocking: a call returns when the kernel has taken every
-/// datagram, and not sooner than the rate allows.
+/// Sends events.
+///
+/// `send…` are blocking: they send in the caller's thread and return when
+/// the kernel has taken every datagram, and not sooner than the rate allows.
+/// `submit…` queue events for the workers. [`Segmenter::submitter`] is for
+/// many producers.
+///
+/// Dropping it stops it, after [`SegmenterBuilder::drain`] at most.
 #[derive(Debug)]
 pub struct Segmenter {
+    config: SendConfig,
+    count: usize,
+    cores: Vec<usize>,
+    drain: Duration,
     sender: Sender,
-    pace: Option<Paced>,
-    ticks: TickClock,
     random: SplitMix64,
-    data_id: u16,
-    next_event: u64,
+    shared: Arc<Shared>,
+    workers: Option<Workers>,
+    sync: Option<SyncThread>,
+    stopped: bool,
 }
 
 impl Segmenter {
     /// Options for sending to `to`: a load balancer, or a receiver's first
     /// port.
     pub const fn builder(to: SocketAddr) -> SegmenterBuilder {
-        SegmenterBuilder {
-            config: SendConfig::new(to),
-            data_id: 0,
-            first_event: 0,
-            rate_gbps: None,
-        }
+        SegmenterBuilder::new(to)
     }
 
     /// Sends the next event, of up to 4294967295 bytes, and returns its
@@ -180,11 +139,26 @@ impl Segmenter {
     /// # Errors
     /// As [`Segmenter::send`].
     pub fn send_with(&mut self, event: &[u8], options: EventOptions) -> Result<u64, Error> {
-        let headers = self.headers(event.len(), options);
-        match &mut self.pace {
-            Some(pace) => self.sender.send_paced(&headers, Payload::whole(event), pace)?,
-            None => self.sender.send(&headers, Payload::whole(event))?,
-        }
+        self.send_payload(Payload::whole(event), options)
+    }
+
+    /// As [`Segmenter::send_with`], of an event that is gathered from parts
+    /// where they are, without a copy.
+    ///
+    /// # Errors
+    /// As [`Segmenter::send`].
+    pub fn send_vectored(
+        &mut self,
+        parts: &[IoSlice<'_>],
+        options: EventOptions,
+    ) -> Result<u64, Error> {
+        self.send_payload(Payload::parts(parts), options)
+    }
+
+    fn send_payload(&mut self, event: Payload<'_>, options: EventOptions) -> Result<u64, Error> {
+        let headers = self.headers(event.len(), &options);
+        let mut pace = self.shared.pace();
+        self.sender.send_paced(&headers, event, &mut pace)?;
         Ok(headers.event_number)
     }
 
@@ -199,28 +173,170 @@ impl Segmenter {
         options: EventOptions,
         pace: &mut impl Pace,
     ) -> Result<u64, Error> {
-        let headers = self.headers(event.len(), options);
-        self.sender.send_paced(&headers, Payload::whole(event), pace)?;
+        let event = Payload::whole(event);
+        let headers = self.headers(event.len(), &options);
+        self.sender.send_paced(&headers, event, pace)?;
         Ok(headers.event_number)
     }
 
     /// What the headers of an event say. Uses up its number if it can be sent.
-    fn headers(&mut self, length: usize, options: EventOptions) -> OutgoingEvent {
-        let event_number = options.event_number.unwrap_or(self.next_event);
-        if u32::try_from(length).is_ok() {
-            self.next_event = event_number.wrapping_add(1);
-        }
-        OutgoingEvent {
-            event_number,
-            data_id: options.data_id.unwrap_or(self.data_id),
-            entropy: options.entropy.unwrap_or_else(|| self.random.next_u64() as u16),
-            tick: options.tick.unwrap_or_else(|| self.ticks.next(now_us())),
+    fn headers(&mut self, length: u64, options: &EventOptions) -> OutgoingEvent {
+        self.shared.wait_for_warm_up();
+        let event_number = match u32::try_from(length) {
+            Ok(_) => self.shared.queue.number(options.event_number),
+            Err(_) => 0,
+        };
+        self.shared.headers(event_number, options, &mut self.random)
+    }
+
+    /// Queues an event for the workers, and waits while the queue is full.
+    /// The ticket tells when the kernel has it all.
+    ///
+    /// # Errors
+    /// [`Refused`], with the buffer: longer than 4294967295 bytes, or there
+    /// can be no workers.
+    pub fn submit(
+        &mut self,
+        buffer: impl Into<Buffer>,
+        options: EventOptions,
+    ) -> Result<Ticket, Refused> {
+        match self.submitter() {
+            Ok(submitter) => submitter.submit(buffer, options),
+            Err(error) => Err(Refused { buffer: buffer.into(), error }),
         }
     }
 
-    /// What was done up to now.
+    /// As [`Segmenter::submit`], but a full queue refuses.
+    ///
+    /// # Errors
+    /// As [`Segmenter::submit`]. No number was used.
+    pub fn try_submit(
+        &mut self,
+        buffer: impl Into<Buffer>,
+        options: EventOptions,
+    ) -> Result<Ticket, Refused> {
+        match self.submitter() {
+            Ok(submitter) => submitter.try_submit(buffer, options),
+            Err(error) => Err(Refused { buffer: buffer.into(), error }),
+        }
+    }
+
+    /// As [`Segmenter::submit`], but `told` is called with what became of the
+    /// event, once, on a worker's thread: see [`Submitter::submit_with`].
+    ///
+    /// # Errors
+    /// As [`Segmenter::submit`]; `told` is dropped then, not called.
+    pub fn submit_with(
+        &mut self,
+        buffer: impl Into<Buffer>,
+        options: EventOptions,
+        told: impl FnOnce(Outcome) + Send + 'static,
+    ) -> Result<(), Refused> {
+        match self.submitter() {
+            Ok(submitter) => submitter.submit_with(buffer, options, told),
+            Err(error) => Err(Refused { buffer: buffer.into(), error }),
+        }
+    }
+
+    /// A handle for a producer on another thread. Starts the workers, unless
+    /// they run.
+    ///
+    /// # Errors
+    /// [`Error::Setup`]: the workers could not be started.
+    pub fn submitter(&mut self) -> Result<Submitter, Error> {
+        self.start_workers()?;
+        Ok(Submitter::new(Arc::clone(&self.shared)))
+    }
+
+    fn start_workers(&mut self) -> Result<(), SetupError> {
+        if self.workers.is_none() {
+            let started = Workers::start(self.count, &self.cores, &self.config, &self.shared);
+            self.workers = Some(started?);
+        }
+        Ok(())
+    }
+
+    /// Waits until every event queued before, by whichever producer, has been
+    /// sent or has failed, and its ticket or callback was told.
+    pub fn flush(&self) {
+        self.shared.queue.flush();
+    }
+
+    /// Takes no more events in, goes on sending for up to `drain`, cuts off
+    /// what is left, tells every ticket and callback, and ends all threads.
+    /// Sync messages go on until the last event is sent.
+    ///
+    /// It returns a second after that time at the latest, unless a callback
+    /// does not return.
+    pub fn stop(mut self, drain: Duration) -> StopReport {
+        self.shut_down(drain)
+    }
+
+    fn shut_down(&mut self, drain: Duration) -> StopReport {
+        self.stopped = true;
+        self.shared.queue.close();
+        let (mut stuck_workers, mut left) = (0, Dropped::default());
+        if let Some(workers) = &mut self.workers {
+            (stuck_workers, left) = workers.stop(drain, &self.shared);
+        }
+        if let Some(sync) = &mut self.sync {
+            sync.stop();
+        }
+        let mut stats = self.stats();
+        stats.events_dropped += left.events;
+        stats.bytes_dropped += left.bytes;
+        StopReport {
+            drained: stats.events_dropped == 0 && stuck_workers == 0,
+            dropped_events: stats.events_dropped,
+            dropped_bytes: stats.bytes_dropped,
+            stuck_workers,
+            stats,
+        }
+    }
+
+    /// What was done up to now, by all threads.
+    pub fn stats(&self) -> SegmenterStats {
+        let mut stats = SegmenterStats::default();
+        stats.add_queue(&self.shared.queue.counters());
+        stats.add_sender(&self.sender.counters());
+        stats.events_failed = self.sender.counters().failed;
+        if let Some(workers) = &self.workers {
+            stats.queue_depth = workers.queue_depth();
+            for published in &workers.published {
+                let worker = published.load();
+                stats.add_sender(&worker.sender);
+                stats.events_failed += worker.failed;
+                stats.events_dropped += worker.dropped.events;
+                stats.bytes_dropped += worker.dropped.bytes;
+            }
+        }
+        stats.callback_panics = self.shared.queue.panics();
+        let lag = self.shared.pacer.as_ref().map_or(Duration::ZERO, |pacer| pacer.lag());
+        stats.pacing_lag_us = lag.as_secs_f64() * 1e6;
+        stats.sync = self.sync.as_ref().map(SyncThread::stats);
+        stats
+    }
+
+    /// What `send…` have done up to now, without the workers: those are in
+    /// [`Segmenter::stats`].
     pub fn counters(&self) -> SendCounters {
         self.sender.counters()
+    }
+
+    /// How datagrams are handed to the system; never `Auto`.
+    pub fn backend(&self) -> SendBackend {
+        self.sender.backend()
+    }
+
+    /// Why it is that backend.
+    pub fn reason(&self) -> &str {
+        self.sender.reason()
+    }
+
+    /// Whether the kernel keeps the rate, and why not; `None` unless
+    /// [`SegmenterBuilder::kernel_pacing`] asked for it.
+    pub fn kernel_pacing(&self) -> Option<&KernelPacing> {
+        self.sender.kernel_pacing()
     }
 
     /// Event bytes in one datagram.
@@ -239,10 +355,23 @@ impl Segmenter {
     }
 }
 
-/// Microseconds since the epoch; 0 on a clock before it.
-fn now_us() -> u64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(now.as_micros()).unwrap_or(u64::MAX)
+impl Drop for Segmenter {
+    fn drop(&mut self) {
+        if !self.stopped {
+            self.shut_down(self.drain);
+        }
+    }
+}
+
+/// The system gives us no thread.
+fn no_thread(what: &str, error: io::Error) -> SetupError {
+    SetupError::new(
+        SetupErrorKind::System,
+        format!("start {what}"),
+        error.to_string(),
+        "look at the limits on threads: `ulimit -u`, the cgroup's `pids.max`",
+    )
+    .caused_by(error)
 }
 
 #[cfg(test)]

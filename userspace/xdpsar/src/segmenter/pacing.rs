@@ -1,100 +1,163 @@
-//! No faster than so many bits per second.
+//! No faster than so many bits per second: all threads of a segmenter
+//! together.
 
-use std::time::{Duration, Instant};
+mod bucket;
 
-use xdpsar_dataplane::send::Pace;
+use std::{
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    time::{Duration, Instant},
+};
 
-/// Slowest rate that is accepted, in Gb/s: 1 kb/s.
-const SLOWEST: f64 = 1e-6;
-/// Time's worth of bytes that may leave in one system call.
-const AT_ONCE_NS: u64 = 200_000;
-/// Time's worth of bytes that may be made up for after a pause or a late
-/// awakening.
-const BURST_NS: u64 = 400_000;
+use xdpsar_dataplane::{SetupError, error::SetupErrorKind, send::Pace};
+
+use self::bucket::{Bucket, FASTEST, SLOWEST};
+
+/// Bytes that a frame adds on an Ethernet wire to its IP datagram: header 14,
+/// check sequence 4, preamble 8, gap 12.
+const ETHERNET: u64 = 14 + 4 + 8 + 12;
+/// Default time's worth of bytes that may be made up for at once after a
+/// pause or a late awakening. Half of it leaves in one system call.
+pub(super) const DEFAULT_BURST: Duration = Duration::from_micros(400);
+/// Longest burst that is accepted.
+const LONGEST_BURST: Duration = Duration::from_secs(1);
 /// A sleep ends up to this much late (the kernel's timer slack is 50 µs), so
 /// the last stretch is spun.
 const SPIN: Duration = Duration::from_micros(80);
+/// Longest sleep before a look at whether the sender is being stopped.
+const NAP: Duration = Duration::from_millis(10);
 
-/// A time in units of 2⁻³² ns.
-type Fine = u128;
-const FINE_BITS: u32 = 32;
-
-const fn fine(ns: u64) -> Fine {
-    (ns as Fine) << FINE_BITS
+/// How a rate is kept.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pacing {
+    /// In Gb/s.
+    pub(super) rate: f64,
+    /// How much may be made up for.
+    pub(super) burst: Duration,
+    /// Whether what Ethernet adds counts.
+    pub(super) ethernet: bool,
+    /// Whether an event is spread over its time, or leaves at once and the
+    /// next one waits.
+    pub(super) smooth: bool,
 }
 
-/// A token bucket, kept as the time at which the next byte is due. Every byte
-/// moves it on by exactly what it takes at the rate; no rounding adds up.
-#[derive(Clone, Debug)]
-struct Bucket {
-    per_byte: Fine,
-    due: Fine,
-}
-
-impl Bucket {
-    /// `None` for what is not a rate.
-    fn new(rate_gbps: f64) -> Option<Self> {
-        if !rate_gbps.is_finite() || rate_gbps < SLOWEST {
-            return None;
-        }
-        // A Gb/s is a bit per nanosecond.
-        let per_byte = (8.0 / rate_gbps * f64::from(FINE_BITS).exp2()).round() as Fine;
-        Some(Self { per_byte: per_byte.max(1), due: 0 })
-    }
-
-    /// Bytes that take `ns` at this rate.
-    fn bytes_in(&self, ns: u64) -> u64 {
-        u64::try_from(fine(ns) / self.per_byte).unwrap_or(u64::MAX)
-    }
-
-    /// Takes `bytes` out at `now`, and returns how many nanoseconds to wait
-    /// before they may leave.
-    fn take(&mut self, now_ns: u64, bytes: u64) -> u64 {
-        let now = fine(now_ns);
-        // What was not used is not saved up for ever.
-        let due = self.due.max(now.saturating_sub(fine(BURST_NS)));
-        self.due = due + Fine::from(bytes) * self.per_byte;
-        let wait = due.saturating_sub(now).div_ceil(fine(1));
-        u64::try_from(wait).unwrap_or(u64::MAX)
-    }
-}
-
-/// Paces a sender by the monotonic clock: sleeps, and spins for the last bit.
-#[derive(Clone, Debug)]
-pub(super) struct Paced {
+/// What all threads of a segmenter share of its pace.
+#[derive(Debug)]
+pub(super) struct Pacer {
     bucket: Bucket,
     start: Instant,
     at_once: u64,
+    smooth: bool,
+    mtu: u64,
+    per_datagram: u64,
+    lag_ns: AtomicU64,
 }
 
-impl Paced {
-    /// `None` for what is not a rate: NaN, infinite, less than 1 kb/s.
-    pub(super) fn new(rate_gbps: f64) -> Option<Self> {
-        let bucket = Bucket::new(rate_gbps)?;
-        let at_once = bucket.bytes_in(AT_ONCE_NS);
-        Some(Self { bucket, start: Instant::now(), at_once })
+impl Pacer {
+    /// For datagrams of up to `mtu` bytes.
+    ///
+    /// # Errors
+    /// [`SetupErrorKind::Usage`]: NaN, 0, negative, out of bounds.
+    pub(super) fn new(pacing: &Pacing, mtu: u32) -> Result<Self, SetupError> {
+        let usage = |asked, found: &str, remedy: String| {
+            SetupError::new(SetupErrorKind::Usage, asked, found, remedy)
+        };
+        if pacing.burst.is_zero() || pacing.burst > LONGEST_BURST {
+            return Err(usage(
+                format!("make up for pauses of {:?}", pacing.burst),
+                "a sleep never ends on time, and a longer burst is no pace",
+                format!("choose up to {LONGEST_BURST:?} (default {DEFAULT_BURST:?})"),
+            ));
+        }
+        // At most a second: it fits.
+        let burst = pacing.burst.as_nanos() as u64;
+        let bucket = Bucket::new(pacing.rate, burst).ok_or_else(|| {
+            usage(
+                format!("send at {} Gb/s", pacing.rate),
+                "that is no rate to send at",
+                format!("choose from {SLOWEST} (1 kb/s) to {FASTEST}, or no limit"),
+            )
+        })?;
+        Ok(Self {
+            at_once: if pacing.smooth { bucket.allowed(burst / 2) } else { u64::MAX },
+            smooth: pacing.smooth,
+            bucket,
+            start: Instant::now(),
+            mtu: u64::from(mtu),
+            per_datagram: if pacing.ethernet { ETHERNET } else { 0 },
+            lag_ns: AtomicU64::new(0),
+        })
+    }
+
+    /// The longest that bytes left after they were due, because waiting for
+    /// that time ended late.
+    pub(super) fn lag(&self) -> Duration {
+        Duration::from_nanos(self.lag_ns.load(Ordering::Relaxed))
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    /// Bytes on the wire of datagrams of one event that follow each other:
+    /// all but the last are as long as may be.
+    fn on_the_wire(&self, ip_bytes: u64) -> u64 {
+        ip_bytes + ip_bytes.div_ceil(self.mtu) * self.per_datagram
+    }
+
+    /// Sleeps, and spins for the last bit; returns early once `halt` is set.
+    fn wait_until(&self, due: u64, halt: &AtomicBool) {
+        let now = self.now();
+        if due <= now {
+            return;
+        }
+        let mut left = Duration::from_nanos(due - now);
+        while let Some(sleep) = left.checked_sub(SPIN).filter(|sleep| !sleep.is_zero()) {
+            std::thread::sleep(sleep.min(NAP));
+            if halt.load(Ordering::Relaxed) {
+                return;
+            }
+            left = Duration::from_nanos(due.saturating_sub(self.now()));
+        }
+        let mut now = self.now();
+        while now < due {
+            std::hint::spin_loop();
+            now = self.now();
+        }
+        self.lag_ns.fetch_max(now - due, Ordering::Relaxed);
     }
 }
 
-impl Pace for Paced {
+/// The pace of one event: none, the rate, and an end when stopped.
+#[derive(Debug)]
+pub(super) struct EventPace<'a> {
+    pacer: Option<&'a Pacer>,
+    halt: &'a AtomicBool,
+    begun: bool,
+}
+
+impl<'a> EventPace<'a> {
+    pub(super) fn new(pacer: Option<&'a Pacer>, halt: &'a AtomicBool) -> Self {
+        Self { pacer, halt, begun: false }
+    }
+}
+
+impl Pace for EventPace<'_> {
     fn at_once(&self) -> u64 {
-        self.at_once
+        self.pacer.map_or(u64::MAX, |pacer| pacer.at_once)
     }
 
     fn wait_for(&mut self, ip_bytes: u64) {
-        let now = self.start.elapsed();
-        let now_ns = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
-        let wait = Duration::from_nanos(self.bucket.take(now_ns, ip_bytes));
-        if wait.is_zero() {
-            return;
+        let Some(pacer) = self.pacer else { return };
+        let due = pacer.bucket.take(pacer.now(), pacer.on_the_wire(ip_bytes));
+        // An event that leaves at once is waited for as a whole.
+        if pacer.smooth || !self.begun {
+            pacer.wait_until(due, self.halt);
         }
-        let due = now + wait;
-        if let Some(sleep) = wait.checked_sub(SPIN) {
-            std::thread::sleep(sleep);
-        }
-        while self.start.elapsed() < due {
-            std::hint::spin_loop();
-        }
+        self.begun = true;
+    }
+
+    fn gives_up(&self) -> bool {
+        self.halt.load(Ordering::Relaxed)
     }
 }
 
@@ -102,90 +165,78 @@ impl Pace for Paced {
 mod tests {
     use super::*;
 
-    const LATE: u64 = 1_000_000_000;
-
-    /// Sends `count` times `bytes` on a clock that waits exactly, and returns
-    /// how long that took, from when the saved-up burst is used.
-    fn time_for(rate_gbps: f64, bytes: u64, count: u64) -> f64 {
-        let mut bucket = Bucket::new(rate_gbps).unwrap();
-        let mut now = LATE;
-        bucket.due = fine(now);
-        for _ in 0..count {
-            now += bucket.take(now, bytes);
-        }
-        // The last of them is due then, and takes its own time still.
-        (now - LATE) as f64 + bytes as f64 * 8.0 / rate_gbps
-    }
+    const PACING: Pacing =
+        Pacing { rate: 1.0, burst: DEFAULT_BURST, ethernet: false, smooth: true };
+    static GO: AtomicBool = AtomicBool::new(false);
 
     #[test]
-    fn rates_are_exact_below_a_microsecond_and_over_hours() {
-        for (rate, bytes, count) in [
-            (1.0, 1_048_576, 10_000),
-            (10.0, 1000, 1_000_000),
-            (10.0, 64, 1_000_000),
-            (100.0, 64, 3_000_000),
-            (400.0, 9000, 1_000_000),
-            (3.3, 1499, 1_000_000),
-            (0.000_001, 1500, 100_000),
-        ] {
-            let ideal = bytes as f64 * count as f64 * 8.0 / rate;
-            let took = time_for(rate, bytes, count);
-            let error = (took - ideal).abs();
-            assert!(error < 2.0 + ideal * 1e-8, "{took} ns, not {ideal}, at {rate} Gb/s");
+    fn what_cannot_be_meant_is_refused() {
+        for rate in [f64::NAN, 0.0, -1.0, f64::INFINITY] {
+            let error = Pacer::new(&Pacing { rate, ..PACING }, 1500).unwrap_err();
+            assert_eq!(error.kind, SetupErrorKind::Usage);
+            assert!(error.to_string().contains("no rate to send at"), "{error}");
+        }
+        for burst in [Duration::ZERO, Duration::from_secs(2)] {
+            let error = Pacer::new(&Pacing { burst, ..PACING }, 1500).unwrap_err();
+            assert!(error.to_string().contains("burst"), "{error}");
         }
     }
 
     #[test]
-    fn one_event_takes_what_its_bytes_take() {
-        let mut bucket = Bucket::new(1.0).unwrap();
-        bucket.due = fine(LATE);
-        assert_eq!(bucket.take(LATE, 1_048_576), 0);
-        assert_eq!(bucket.take(LATE, 3000), 8_388_608);
-        assert_eq!(bucket.take(LATE + 8_388_608, 1), 24_000);
-        // 512 MiB and more do not overflow.
-        bucket.due = fine(LATE);
-        bucket.take(LATE, u64::from(u32::MAX));
-        assert_eq!(bucket.take(LATE, 1), u64::from(u32::MAX) * 8);
+    fn ethernet_counts_by_the_frame() {
+        let of = |ethernet, ip_bytes| {
+            Pacer::new(&Pacing { ethernet, ..PACING }, 1500).unwrap().on_the_wire(ip_bytes)
+        };
+        assert_eq!([of(false, 0), of(false, 64), of(false, 3001)], [0, 64, 3001]);
+        assert_eq!([of(true, 64), of(true, 1500)], [102, 1538]);
+        assert_eq!([of(true, 1501), of(true, 3000)], [1501 + 76, 3000 + 76]);
     }
 
     #[test]
-    fn a_pause_is_made_up_for_within_bounds_only() {
-        let mut bucket = Bucket::new(8.0).unwrap(); // a byte per ns
-        let mut at_once = 0;
-        while bucket.take(LATE, 1000) == 0 {
-            at_once += 1000;
-        }
-        assert!((BURST_NS..=BURST_NS + 1000).contains(&at_once), "{at_once}");
-        // An oversleep of 50 µs costs nothing on the whole.
-        let mut bucket = Bucket::new(8.0).unwrap();
-        let (mut now, mut sent) = (LATE, 0u64);
-        bucket.due = fine(now);
-        while now < 2 * LATE {
-            let wait = bucket.take(now, 10_000);
-            now += if wait > 0 { wait + 50_000 } else { 0 };
-            sent += 10_000;
-        }
-        assert!(sent.abs_diff(LATE) < 2 * BURST_NS, "{sent}");
-    }
-
-    #[test]
-    fn what_is_no_rate_is_refused() {
-        for rate in [f64::NAN, 0.0, -0.0, -1.0, f64::INFINITY, f64::NEG_INFINITY, 1e-9] {
-            assert!(Paced::new(rate).is_none(), "{rate}");
-        }
-        assert_eq!(Paced::new(8.0).unwrap().at_once(), 200_000);
-        assert!(Paced::new(1e300).unwrap().at_once() > 0);
+    fn half_a_burst_leaves_at_once_or_the_whole_event() {
+        let pacer = Pacer::new(&Pacing { rate: 8.0, ..PACING }, 1500).unwrap();
+        assert_eq!(EventPace::new(Some(&pacer), &GO).at_once(), 200_000);
+        let pacer = Pacer::new(&Pacing { smooth: false, ..PACING }, 1500).unwrap();
+        assert_eq!(EventPace::new(Some(&pacer), &GO).at_once(), u64::MAX);
+        assert_eq!(EventPace::new(None, &GO).at_once(), u64::MAX);
     }
 
     #[test]
     fn the_real_clock_keeps_the_rate() {
-        let mut paced = Paced::new(1.0).unwrap();
+        let pacer = Pacer::new(&PACING, 9000).unwrap();
+        let mut pace = EventPace::new(Some(&pacer), &GO);
         let start = Instant::now();
         for _ in 0..20 {
-            paced.wait_for(125_000); // 1 ms each
+            pace.wait_for(125_000); // 1 ms each
         }
         let took = start.elapsed();
         // Never faster than the burst allows; slower only if the machine is.
         assert!(took >= Duration::from_micros(19_000 - 400), "{took:?}");
+        assert!(pacer.lag() > Duration::ZERO, "no clock wakes up to the nanosecond");
+    }
+
+    #[test]
+    fn between_events_the_first_portion_waits_for_all_before() {
+        let pacer = Pacer::new(&Pacing { smooth: false, ..PACING }, 9000).unwrap();
+        let start = Instant::now();
+        let mut first = EventPace::new(Some(&pacer), &GO);
+        for _ in 0..20 {
+            first.wait_for(125_000);
+        }
+        assert!(start.elapsed() < Duration::from_millis(15), "the event itself is not spread");
+        EventPace::new(Some(&pacer), &GO).wait_for(1);
+        let took = start.elapsed();
+        assert!(took >= Duration::from_micros(20_000 - 400), "{took:?}");
+    }
+
+    #[test]
+    fn a_stop_ends_the_wait() {
+        let pacer = Pacer::new(&Pacing { rate: SLOWEST, ..PACING }, 9000).unwrap();
+        let halt = AtomicBool::new(true);
+        let start = Instant::now();
+        let mut pace = EventPace::new(Some(&pacer), &halt);
+        pace.wait_for(1_000_000);
+        pace.wait_for(1); // due in 8000 s
+        assert!(start.elapsed() < Duration::from_secs(10));
     }
 }

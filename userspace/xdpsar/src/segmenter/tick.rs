@@ -1,6 +1,75 @@
 //! Ticks: the LB event numbers of automatic events.
 
+use std::{
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{SystemTime, UNIX_EPOCH},
+};
+
 use xdpsar_dataplane::random::SplitMix64;
+
+/// What the ticks of events are that name none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Ticks {
+    /// Microseconds since the epoch when the event is sent: strictly growing
+    /// and unique in this segmenter, with evenly spread low bits.
+    #[default]
+    Clock,
+    /// The event's number, whatever its low bits. Sync, if any, announces the
+    /// numbers then, and their measured rate or none.
+    EventNumber,
+}
+
+/// The ticks of all threads of a segmenter.
+#[derive(Debug)]
+pub(super) enum TickAxis {
+    Clock(Mutex<TickClock>),
+    /// The last number that was sent.
+    EventNumber(AtomicU64),
+}
+
+impl TickAxis {
+    /// `first_event`: what an axis of event numbers starts at.
+    pub(super) fn new(ticks: Ticks, first_event: u64) -> Self {
+        match ticks {
+            Ticks::Clock => {
+                let seed = SplitMix64::from_os().next_u64();
+                Self::Clock(Mutex::new(TickClock::new(seed)))
+            }
+            Ticks::EventNumber => Self::EventNumber(AtomicU64::new(first_event)),
+        }
+    }
+
+    /// The tick of an event that is about to be sent.
+    pub(super) fn next(&self, event_number: u64) -> u64 {
+        match self {
+            // The clock stays whole whatever happens to who holds it.
+            Self::Clock(clock) => {
+                clock.lock().unwrap_or_else(PoisonError::into_inner).next(now_us())
+            }
+            Self::EventNumber(last) => {
+                last.store(event_number, Ordering::Relaxed);
+                event_number
+            }
+        }
+    }
+
+    /// Where the axis stands now.
+    pub(super) fn position(&self) -> u64 {
+        match self {
+            Self::Clock(_) => now_us(),
+            Self::EventNumber(last) => last.load(Ordering::Relaxed),
+        }
+    }
+}
+
+/// Microseconds since the epoch; 0 on a clock before it.
+pub(super) fn now_us() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(now.as_micros()).unwrap_or(u64::MAX)
+}
 
 /// The load balancer chooses the worker by the low 9 bits of a tick
 /// (`data-plane.md` §1.7).
@@ -95,12 +164,41 @@ mod tests {
     }
 
     #[test]
-    fn the_real_clock_serves() {
-        let mut clock = TickClock::new(7);
-        let ticks: Vec<u64> = (0..100_000).map(|_| clock.next(super::super::now_us())).collect();
-        assert!(ticks.is_sorted_by(|a, b| a < b));
-        let chi_square = chi_square(&ticks);
+    fn ten_million_ticks_of_four_threads_are_unique_and_even() {
+        const THREADS: usize = 4;
+        const EACH: usize = 2_500_000;
+        let axis = TickAxis::new(Ticks::Clock, 0);
+        let before = now_us();
+        let mut all: Vec<u64> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..THREADS)
+                .map(|_| scope.spawn(|| (0..EACH).map(|_| axis.next(0)).collect::<Vec<_>>()))
+                .collect();
+            threads
+                .into_iter()
+                .flat_map(|thread| {
+                    let own = thread.join().unwrap();
+                    assert!(own.is_sorted_by(|a, b| a < b), "each thread's ticks grow");
+                    own
+                })
+                .collect()
+        });
+        all.sort_unstable();
+        assert!(all.is_sorted_by(|a, b| a < b), "no tick twice");
+        assert!(all[0] + SLOTS > before);
+        // Faster than one per microsecond they count on, and may run ahead by
+        // as many as there are.
+        assert!(all[all.len() - 1] < now_us() + all.len() as u64);
+        let chi_square = chi_square(&all);
         assert!(chi_square < 511.0 + 6.0 * 32.0, "χ² {chi_square}");
+    }
+
+    #[test]
+    fn event_numbers_are_ticks_where_asked_for() {
+        let axis = TickAxis::new(Ticks::EventNumber, 100);
+        assert_eq!(axis.position(), 100);
+        assert_eq!((axis.next(7), axis.next(u64::MAX), axis.next(0)), (7, u64::MAX, 0));
+        axis.next(12);
+        assert_eq!(axis.position(), 12);
     }
 
     #[test]

@@ -1,0 +1,102 @@
+//! A producer's handle on the queue.
+
+use std::{fmt, sync::Arc};
+
+use super::{Buffer, EventOptions, Outcome, Ticket, shared::Shared, ticket::Completion};
+use crate::Error;
+
+/// Queues events: one for each producer thread, by [`Clone`]. The events of
+/// one producer are numbered in the order of its calls.
+///
+/// It outlives the [`Segmenter`](super::Segmenter), but after that is stopped
+/// or dropped, everything is refused.
+#[derive(Clone)]
+pub struct Submitter {
+    shared: Arc<Shared>,
+}
+
+impl Submitter {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared }
+    }
+
+    /// Queues an event, and waits while the queue is full (inside a callback
+    /// it does not wait). The event is sent by a worker; the ticket tells
+    /// when the kernel has it all.
+    ///
+    /// # Errors
+    /// [`Refused`], with the buffer: longer than 4294967295 bytes, or the
+    /// segmenter was stopped.
+    pub fn submit(
+        &self,
+        buffer: impl Into<Buffer>,
+        options: EventOptions,
+    ) -> Result<Ticket, Refused> {
+        self.shared.queue.push(buffer.into(), options, true, Completion::ticket)
+    }
+
+    /// As [`Submitter::submit`], but a full queue refuses.
+    ///
+    /// # Errors
+    /// [`Refused`], with the buffer. No number was used.
+    pub fn try_submit(
+        &self,
+        buffer: impl Into<Buffer>,
+        options: EventOptions,
+    ) -> Result<Ticket, Refused> {
+        self.shared.queue.push(buffer.into(), options, false, Completion::ticket)
+    }
+
+    /// As [`Submitter::submit`], but `told` is called with what became of the
+    /// event, once, on a worker's thread. It should be short: that worker
+    /// sends nothing meanwhile. If it panics, that is counted.
+    ///
+    /// # Errors
+    /// [`Refused`], with the buffer; `told` is dropped then, not called.
+    pub fn submit_with(
+        &self,
+        buffer: impl Into<Buffer>,
+        options: EventOptions,
+        told: impl FnOnce(Outcome) + Send + 'static,
+    ) -> Result<(), Refused> {
+        let tell = Completion::callback(Box::new(told));
+        self.shared.queue.push(buffer.into(), options, true, tell)
+    }
+
+    /// Waits until every event queued before, by whichever producer, has been
+    /// sent or has failed, and its ticket or callback was told. Returns at
+    /// once inside a callback, which would wait for itself.
+    pub fn flush(&self) {
+        self.shared.queue.flush();
+    }
+}
+
+impl fmt::Debug for Submitter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Submitter").finish_non_exhaustive()
+    }
+}
+
+/// An event that the queue did not take in. Nothing of it was sent, and no
+/// number used.
+#[derive(Debug, thiserror::Error)]
+#[error("{error}")]
+pub struct Refused {
+    /// The event's bytes, to try again.
+    pub buffer: Buffer,
+    /// Why.
+    pub error: Error,
+}
+
+impl Refused {
+    /// Whether the queue was full: later it may not be.
+    pub fn is_full(&self) -> bool {
+        matches!(self.error, Error::QueueFull { .. })
+    }
+}
+
+impl From<Refused> for Error {
+    fn from(refused: Refused) -> Self {
+        refused.error
+    }
+}
