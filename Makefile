@@ -49,6 +49,11 @@ bench-lend: ## events lent from packet memory against copied ones, per event at 
 	$(CARGO) build --release --locked --package xdpsar-bench --bin bench-lend
 	$(CARGO) run --release --locked --quiet --package xdpsar-bench --bin bench-lend -- $(BENCH_LEND)
 
+bench-pacing: ## how well a segmenter keeps the rate it is asked for: error over all, and in the worst 10 ms (a minute)
+	$(DEPS) rust build
+	$(CARGO) build --release --locked --package xdpsar-bench --bin bench-pacing
+	$(CARGO) run --release --locked --quiet --package xdpsar-bench --bin bench-pacing -- $(BENCH_PACING)
+
 soak: ## a day's events by count, 10⁹ fragments: no counter drifts, no memory grows (SOAK='--fragments N')
 	$(DEPS) rust build
 	$(CARGO) build --release --locked --package xdpsar-bench --bin soak

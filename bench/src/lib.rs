@@ -6,6 +6,7 @@
 //! | `bench-core` | the reassembly core against `memcpy` and the incumbent's algorithm |
 //! | `bench-handoff` | the hand-off from workers to consumers against other queues, and its latency |
 //! | `bench-lend` | events that keep their packet's memory against copied ones, over a veth pair |
+//! | `bench-pacing` | how well a segmenter keeps the rate it is asked for, on the loopback interface |
 //! | `soak` | nothing: it feeds the core a day's events, and checks that nothing drifts |
 //!
 //! | module | holds |
