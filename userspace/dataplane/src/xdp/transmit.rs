@@ -181,7 +181,7 @@ impl XdpTransmitter {
         while way.sent < way.fragments {
             let room = self.outlet.reclaim() / self.per_packet;
             if room == 0 {
-                self.advance(way, counters, &mut waiting)?;
+                self.advance(way, pace, counters, &mut waiting)?;
                 continue;
             }
             let at_once = (pace.at_once() / datagram).clamp(1, BATCH as u64) as usize;
@@ -193,8 +193,12 @@ impl XdpTransmitter {
                 load += len;
             }
             pace.wait_for((load + fragments * overhead) as u64);
+            if pace.gives_up() {
+                self.outlet.withdraw();
+                return Err(way.given_up());
+            }
             while !self.outlet.post() {
-                self.advance(way, counters, &mut waiting)?;
+                self.advance(way, pace, counters, &mut waiting)?;
             }
             waiting.ends();
             way.sent += fragments;
@@ -204,7 +208,7 @@ impl XdpTransmitter {
         }
         // In copy mode nobody else makes the kernel take the rest.
         while self.outlet.copies() && !self.outlet.is_pushed() {
-            self.advance(way, counters, &mut waiting)?;
+            self.advance(way, pace, counters, &mut waiting)?;
         }
         self.outlet.check();
         Ok(())
@@ -214,9 +218,14 @@ impl XdpTransmitter {
     fn advance(
         &mut self,
         way: &Way,
+        pace: &impl Pace,
         counters: &mut SendCounters,
         waiting: &mut Waiting,
     ) -> Result<(), SendError> {
+        if pace.gives_up() {
+            self.outlet.withdraw();
+            return Err(way.given_up());
+        }
         let full = || io::Error::from_raw_os_error(libc::EAGAIN);
         match self.outlet.push(counters) {
             Ok(said) => waiting.pause().map_err(|waited| {

@@ -6,7 +6,9 @@ use std::{
     time::Duration,
 };
 
-use xdpsar_dataplane::{OutgoingEvent, Payload, SendBackend, SendConfig, SendError, Sender};
+use xdpsar_dataplane::{
+    OutgoingEvent, Payload, SendBackend, SendConfig, SendError, Sender, send::Pace,
+};
 use xdpsar_tests::{Lab, LabConfig, privileged};
 
 use crate::{capture::Capture, config, pattern, send};
@@ -48,6 +50,39 @@ fn what_an_interface_has_not_taken_yet_is_waited_for() {
         send(&mut sender, &EVENT, &pattern(1_500_000));
         assert!(!sender.settle(Duration::ZERO));
         assert!(sender.settle(Duration::from_secs(60)));
+    });
+}
+
+/// Gives up once a number of bytes has left.
+struct Until(u64);
+
+impl Pace for Until {
+    fn at_once(&self) -> u64 {
+        30_000
+    }
+    fn wait_for(&mut self, ip_bytes: u64) {
+        self.0 = self.0.saturating_sub(ip_bytes);
+    }
+    fn gives_up(&self) -> bool {
+        self.0 == 0
+    }
+}
+
+#[test]
+fn a_pace_that_gives_up_ends_the_event_and_not_the_sender() {
+    privileged!();
+    let lab = Lab::new(LabConfig::default());
+    lab.sender.run(|| {
+        let mut sender = Sender::open(&config(&lab, false)).unwrap();
+        let bytes = pattern(1_000_000);
+        let error = sender
+            .send_paced(&EVENT, Payload::whole(&bytes), &mut Until(70_000))
+            .expect_err("it gave up");
+        // Two runs of 20 packets went out, the third was written in vain.
+        assert!(matches!(error, SendError::Stopped { sent: 40, fragments: 697, .. }), "{error}");
+        assert!(sender.settle(Duration::from_secs(20)), "no frame is lost");
+        send(&mut sender, &EVENT, &bytes);
+        assert_eq!((sender.counters().events, sender.counters().fragments), (1, 737));
     });
 }
 
