@@ -173,8 +173,8 @@ impl SegmenterBuilder {
     }
 
     /// How much of a pause, or of a late awakening, may be made up for at
-    /// once: up to a second. Half of it leaves in one go. Beyond that, up to
-    /// 20 ms are made up for at 4 % above the rate. Default 400 µs.
+    /// once: up to a second. A quarter of it leaves in one go. Beyond that, up
+    /// to 20 ms are made up for at 3 % above the rate. Default 400 µs.
     pub const fn burst(mut self, burst: Duration) -> Self {
         self.burst = burst;
         self
