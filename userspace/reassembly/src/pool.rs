@@ -36,7 +36,8 @@ use crate::{
 };
 
 /// Free blocks that one class keeps at most; more go back to the allocator.
-const MAX_FREE: u64 = 1 << 17;
+// Miri spends minutes on setting up longer lists.
+const MAX_FREE: u64 = if cfg!(miri) { 256 } else { 1 << 17 };
 /// A pool with room for at least so many chunks cuts small blocks out of
 /// them.
 const MIN_CHUNKS: u64 = 64;

@@ -212,7 +212,7 @@ fn chunks_of_one_class_make_room_for_another() {
     let budget = 128 << 20;
     let pool = Pool::new(PoolConfig { budget, max_event: 1 << 20 });
     let mut heap = Heap::new(pool.clone());
-    let size = 32 << 10;
+    let size = if cfg!(miri) { 256 << 10 } else { 32 << 10 };
     let all: Vec<_> = std::iter::from_fn(|| heap.take(size)).collect();
     assert!(pool.held() <= budget && pool.held() + footprint(size) > budget);
     drop(all);
