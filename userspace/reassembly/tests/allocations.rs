@@ -95,7 +95,7 @@ fn steady_state_allocates_nothing() {
     let complete = 8;
 
     let mut before = 0;
-    let (warm_up, rounds) = (50, 500);
+    let (warm_up, rounds) = if cfg!(miri) { (20, 10) } else { (50, 500) };
     for number in 0..warm_up + rounds {
         if number == warm_up {
             before = ALLOCATIONS.get();
