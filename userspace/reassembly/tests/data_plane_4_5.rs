@@ -108,7 +108,7 @@ fn every_order_is_delivered() {
             .collect();
     }
     assert_eq!(orders.len(), 120);
-    for order in orders {
+    for order in orders.into_iter().step_by(if cfg!(miri) { 11 } else { 1 }) {
         let mut rig = Rig::new();
         feed(&mut rig, &order);
         assert_delivered_once(&mut rig);

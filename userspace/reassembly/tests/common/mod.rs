@@ -83,9 +83,17 @@ pub(crate) struct Rig {
 }
 
 impl Rig {
-    /// With 64 MiB and default settings.
+    /// With 64 MiB and default settings; but for miri, which would spend
+    /// minutes on tables of that size.
     pub(crate) fn new() -> Self {
-        Self::with(AssemblerConfig::default(), PoolConfig { budget: 64 << 20, max_event: 16 << 20 })
+        let few = |many| if cfg!(miri) { 64 } else { many };
+        let default = AssemblerConfig::default();
+        let config = AssemblerConfig {
+            max_in_progress: few(default.max_in_progress),
+            remembered: few(default.remembered),
+            ..default
+        };
+        Self::with(config, PoolConfig { budget: 64 << 20, max_event: 16 << 20 })
     }
 
     pub(crate) fn with(config: AssemblerConfig, pool: PoolConfig) -> Self {
