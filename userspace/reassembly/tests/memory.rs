@@ -231,13 +231,13 @@ fn buffers_come_back_from_other_threads() {
 #[test]
 fn dropping_an_assembler_gives_everything_back() {
     let mut rig = Rig::new();
-    for number in 0..100 {
+    for number in 0..50 {
         // With a gap: bitmaps come back as well.
         for offset in [0, 70_000] {
             rig.ingest(&datagram(number, 0, offset, 100_000, &[1; 1000]));
         }
     }
-    assert!(rig.pool.in_use() > 100 * 100_000);
+    assert!(rig.pool.in_use() > 50 * 100_000);
     let Rig { assembler, pool, .. } = rig;
     drop(assembler);
     assert_eq!(pool.in_use(), 0);
