@@ -28,7 +28,7 @@ use crate::{
 /// that it goes with the last of them at the latest.
 pub(crate) struct Attachment {
     pub(crate) interface: String,
-    pub(crate) mode: &'static str,
+    pub(crate) mode: AttachedMode,
     program: Mutex<Option<SteeringProgram>>,
 }
 
@@ -80,12 +80,15 @@ impl XdpReceiver {
             }
         }
         let Attached { mode, reason } = program.attach(name, config.xdp.attach)?;
-        let mode = match mode {
-            AttachedMode::Native => "native",
-            AttachedMode::Generic => "generic",
-        };
         if let Some(reason) = reason {
             warn!("{name}: {mode} XDP: {reason}");
+        }
+        if mode == AttachedMode::Generic {
+            warn!(
+                "{name}: generic XDP meets what a sender on this machine leaves to be cut on the \
+                 way; longer than the MTU, it is dropped as oversized: \
+                 `ethtool -K INTERFACE tx-udp-segmentation off` at the sender's end"
+            );
         }
         every_queue_has_its_socket(&interface, &plan)?;
 
@@ -143,7 +146,7 @@ impl Drop for XdpReceiver {
     }
 }
 
-fn describe(name: &str, plan: &Plan, mode: &str, zero_copy: bool) -> String {
+fn describe(name: &str, plan: &Plan, mode: AttachedMode, zero_copy: bool) -> String {
     let plural =
         |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
     let queues = plural(plan.queues as usize, "queue");

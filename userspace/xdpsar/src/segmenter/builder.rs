@@ -51,12 +51,8 @@ pub struct SegmenterBuilder {
 
 impl SegmenterBuilder {
     pub(super) const fn new(to: SocketAddr) -> Self {
-        let mut config = SendConfig::new(to);
-        // Segmentation offload on request: a super-packet that meets a generic
-        // XDP program behind a veth pair is longer than its frames.
-        config.backend = SendBackend::Mmsg;
         Self {
-            config,
+            config: SendConfig::new(to),
             data_id: 0,
             first_event: 0,
             rate_gbps: None,
@@ -88,7 +84,7 @@ impl SegmenterBuilder {
         self
     }
 
-    /// How datagrams are handed to the system. Default: by `sendmmsg`.
+    /// How datagrams are handed to the system. Default: the fastest that works.
     pub const fn backend(mut self, backend: SendBackend) -> Self {
         self.config.backend = backend;
         self
