@@ -9,12 +9,10 @@ use std::{
 use anyhow::{Context, ensure};
 use crossbeam_queue::ArrayQueue;
 use xdpsar_dataplane::{
-    CopyMode, Datagram, Intake, Lend, ReceiveConfig, SocketOptions, Source, Wait, XdpOptions,
+    CopyMode, Datagram, Ingest, Lend, ReceiveConfig, SocketOptions, Source, Wait, XdpOptions,
     XdpReceiver, XdpSource,
 };
-use xdpsar_reassembly::{
-    Assembler, AssemblerConfig, Event, Lender, LostEvent, Pool, PoolConfig, Sink,
-};
+use xdpsar_reassembly::{Assembler, AssemblerConfig, Event, LostEvent, Pool, PoolConfig, Sink};
 use xdpsar_tests::Lab;
 use xdpsar_wire::{LbFraming, steering::LaneMode};
 
@@ -183,7 +181,8 @@ impl Receiver {
                     black_box(datagram.bytes.len());
                 })?
             } else {
-                let mut intake = Ingest { assembler: &mut self.assembler, outlet: &mut outlet };
+                let mut intake =
+                    Ingest { assembler: &mut self.assembler, now: 0, sink: &mut outlet };
                 self.source.receive(&mut intake)?
             };
         }
@@ -192,24 +191,6 @@ impl Receiver {
         ensure!(contestant == Contestant::Bare || outlet.events == BURST, "not all were events");
         let consumer_ns = if elsewhere { partner.consumed()? / BURST as f64 } else { 0.0 };
         Ok(Cost { worker_ns, consumer_ns })
-    }
-}
-
-struct Ingest<'a> {
-    assembler: &'a mut Assembler,
-    outlet: &'a mut Outlet,
-}
-
-impl Intake for Ingest<'_> {
-    #[inline]
-    fn foresee(&mut self, first: &[u8]) {
-        self.assembler.foresee(first);
-    }
-
-    #[inline]
-    fn take(&mut self, datagram: Datagram<'_>, lender: &mut impl Lender) {
-        let Datagram { lane, bytes } = datagram;
-        self.assembler.ingest_lent(lane, bytes, lender, 0, self.outlet);
     }
 }
 

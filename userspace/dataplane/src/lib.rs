@@ -41,6 +41,6 @@ pub use config::{
 pub use error::{ReceiveError, SetupError};
 pub use send::{OutgoingEvent, Payload, SendBackend, SendConfig, SendCounters, SendError, Sender};
 pub use socket::SocketSource;
-pub use source::{Datagram, Intake, Source, SourceCounters};
+pub use source::{Datagram, Ingest, Intake, Source, SourceCounters};
 #[cfg(feature = "xdp")]
 pub use xdp::{XdpReceiver, XdpSource};

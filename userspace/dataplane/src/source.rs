@@ -2,7 +2,7 @@
 
 use std::{os::fd::BorrowedFd, time::Duration};
 
-use xdpsar_reassembly::Lender;
+use xdpsar_reassembly::{Assembler, Lender, Sink};
 use xdpsar_wire::Pieces;
 
 use crate::error::ReceiveError;
@@ -38,6 +38,29 @@ impl<F: FnMut(Datagram<'_>)> Intake for F {
     #[inline]
     fn take(&mut self, datagram: Datagram<'_>, _lender: &mut impl Lender) {
         self(datagram);
+    }
+}
+
+/// A batch on its way into an assembler.
+pub struct Ingest<'a, S> {
+    /// Where fragments become events.
+    pub assembler: &'a mut Assembler,
+    /// The time on the assembler's axis, in nanoseconds.
+    pub now: u64,
+    /// Takes whole events, and hears of lost ones.
+    pub sink: &'a mut S,
+}
+
+impl<S: Sink> Intake for Ingest<'_, S> {
+    #[inline]
+    fn foresee(&mut self, first: &[u8]) {
+        self.assembler.foresee(first);
+    }
+
+    #[inline]
+    fn take(&mut self, datagram: Datagram<'_>, lender: &mut impl Lender) {
+        let Datagram { lane, bytes } = datagram;
+        self.assembler.ingest_lent(lane, bytes, lender, self.now, self.sink);
     }
 }
 

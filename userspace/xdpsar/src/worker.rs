@@ -11,8 +11,8 @@ use std::{
 
 use crossbeam_utils::atomic::AtomicCell;
 use nix::sys::eventfd::{EfdFlags, EventFd};
-use xdpsar_dataplane::{Datagram, Intake, ReceiveError, Source, SourceCounters};
-use xdpsar_reassembly::{Assembler, Lender};
+use xdpsar_dataplane::{Ingest, ReceiveError, Source, SourceCounters};
+use xdpsar_reassembly::Assembler;
 
 use crate::{
     handoff::{Outlet, WorkerSink},
@@ -137,26 +137,6 @@ impl<S: Source> Worker<S> {
             in_progress: events as u64,
             in_progress_bytes: bytes,
         });
-    }
-}
-
-/// One batch on its way into the assembler.
-struct Ingest<'a, 'b> {
-    assembler: &'a mut Assembler,
-    now: u64,
-    sink: &'a mut WorkerSink<'b>,
-}
-
-impl Intake for Ingest<'_, '_> {
-    #[inline]
-    fn foresee(&mut self, first: &[u8]) {
-        self.assembler.foresee(first);
-    }
-
-    #[inline]
-    fn take(&mut self, datagram: Datagram<'_>, lender: &mut impl Lender) {
-        let Datagram { lane, bytes } = datagram;
-        self.assembler.ingest_lent(lane, bytes, lender, self.now, self.sink);
     }
 }
 

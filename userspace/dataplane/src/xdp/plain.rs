@@ -24,10 +24,10 @@ use crate::{
 const HEADROOM: usize = 256;
 
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Desc {
-    pub(super) address: usize,
-    len: usize,
-    continues: bool,
+pub(in crate::xdp) struct Desc {
+    pub(in crate::xdp) address: usize,
+    pub(in crate::xdp) len: usize,
+    pub(in crate::xdp) continues: bool,
 }
 
 impl Descriptor for Desc {

@@ -17,29 +17,11 @@ use crate::{
     send::{EventHeader, Payload, SendCounters, plan::Plan},
     xdp::{
         CHUNK, checksum,
-        frame::{Descriptor, Frame, RawCompletion, RawTx},
+        frame::{Frame, RawCompletion, RawTx},
         memory::Memory,
+        plain::Desc,
     },
 };
-
-#[derive(Clone, Copy, Debug, Default)]
-struct Desc {
-    address: usize,
-    len: usize,
-    continues: bool,
-}
-
-impl Descriptor for Desc {
-    fn address(&self) -> usize {
-        self.address
-    }
-    fn packet_len(&self) -> usize {
-        self.len
-    }
-    fn continues(&self) -> bool {
-        self.continues
-    }
-}
 
 /// What the kernel does when it is woken.
 #[derive(Clone, Copy, Debug)]
