@@ -2,6 +2,7 @@
 
 use std::{
     io::{BufRead, BufReader},
+    net::SocketAddr,
     process::{Command, Stdio},
     time::Duration,
 };
@@ -153,32 +154,22 @@ fn nobody_listening_is_counted_and_no_error() {
     });
 }
 
-/// What the test below kills.
-#[test]
-#[ignore = "run by another test, in its lab"]
-fn sends_until_it_is_killed() {
-    let Ok(to) = std::env::var("XDPSAR_TEST_SEND_TO") else { return };
-    let to = to.parse().expect("an address");
-    let config = SendConfig { backend: SendBackend::Xdp, ..SendConfig::new(to) };
-    let mut sender = Sender::open(&config).expect("opened");
-    let bytes = pattern(100_000);
-    send(&mut sender, &EVENT, &bytes);
-    println!("sending");
-    loop {
-        send(&mut sender, &EVENT, &bytes);
-    }
-}
+/// Set for the process that the next test kills: where it sends to.
+const CHILD: &str = "XDPSAR_TEST_CHILD";
 
 #[test]
 fn a_killed_sender_leaves_nothing_behind() {
+    if let Ok(to) = std::env::var(CHILD) {
+        return send_until_killed(to.parse().expect("an address"));
+    }
     privileged!();
     let lab = Lab::new(LabConfig::default());
     let to = config(&lab, false).to;
     let mut child = Command::new("ip")
         .args(["netns", "exec", lab.sender.netns()])
         .arg(std::env::current_exe().expect("this test"))
-        .args(["--ignored", "--exact", "trouble::sends_until_it_is_killed", "--nocapture"])
-        .env("XDPSAR_TEST_SEND_TO", to.to_string())
+        .args(["--exact", "trouble::a_killed_sender_leaves_nothing_behind", "--nocapture"])
+        .env(CHILD, to.to_string())
         .stdout(Stdio::piped())
         .spawn()
         .expect("started");
@@ -193,4 +184,15 @@ fn a_killed_sender_leaves_nothing_behind() {
         send(&mut sender, &EVENT, &pattern(1000));
         assert_eq!(sender.counters().dropped, 0);
     });
+}
+
+fn send_until_killed(to: SocketAddr) {
+    let config = SendConfig { backend: SendBackend::Xdp, ..SendConfig::new(to) };
+    let mut sender = Sender::open(&config).expect("opened");
+    let bytes = pattern(100_000);
+    send(&mut sender, &EVENT, &bytes);
+    println!("sending");
+    loop {
+        send(&mut sender, &EVENT, &bytes);
+    }
 }
