@@ -7,6 +7,7 @@
 //! | `bench-handoff` | the hand-off from workers to consumers against other queues, and its latency |
 //! | `bench-lend` | events that keep their packet's memory against copied ones, over a veth pair |
 //! | `bench-pacing` | how well a segmenter keeps the rate it is asked for, on the loopback interface |
+//! | `bench-send` | what sending costs, against bare loops and one like the incumbent's |
 //! | `soak` | nothing: it feeds the core a day's events, and checks that nothing drifts |
 //!
 //! | module | holds |

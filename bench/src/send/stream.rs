@@ -1,0 +1,61 @@
+//! The datagrams of one event, prepared: what a sender would have to make.
+
+use std::net::IpAddr;
+
+use anyhow::Context;
+use xdpsar_dataplane::send::plan::{self, Plan};
+use xdpsar_wire::{LbHeader, LbVersion, ReHeader, datagram::LB_RE_HEADER_LEN};
+use zerocopy::IntoBytes;
+
+/// Both headers of a fragment.
+pub(crate) fn header(
+    offset: u32,
+    length: u32,
+    event_number: u64,
+    tick: u64,
+    entropy: u16,
+) -> [u8; LB_RE_HEADER_LEN] {
+    let mut bytes = [0; LB_RE_HEADER_LEN];
+    let (lb, re) = bytes.split_at_mut(LB_RE_HEADER_LEN - size_of::<ReHeader>());
+    lb.copy_from_slice(LbHeader::new(LbVersion::V2, entropy, tick).as_bytes());
+    re.copy_from_slice(ReHeader::new(DATA_ID, offset, length, event_number).as_bytes());
+    bytes
+}
+
+/// Of all events.
+pub(crate) const DATA_ID: u16 = 7;
+
+/// One event as it leaves, one datagram after the other.
+pub(crate) struct Stream {
+    bytes: Vec<u8>,
+    datagram: usize,
+}
+
+impl Stream {
+    /// Cuts `event` for datagrams to `to` of up to `mtu` bytes.
+    pub(crate) fn prepare(event: &[u8], mtu: u32, to: IpAddr) -> anyhow::Result<Self> {
+        let each = plan::max_payload(mtu, to, true).context("no room for a byte of the event")?;
+        let plan = Plan::new(u32::try_from(event.len())?, each);
+        let mut bytes = Vec::with_capacity(event.len() + plan.fragments() * LB_RE_HEADER_LEN);
+        for (offset, len) in plan {
+            bytes.extend(header(offset, event.len() as u32, 0, 0, 0));
+            bytes.extend(&event[offset as usize..][..len]);
+        }
+        Ok(Self { bytes, datagram: each + LB_RE_HEADER_LEN })
+    }
+
+    /// Bytes of all datagrams but the last.
+    pub(crate) const fn datagram(&self) -> usize {
+        self.datagram
+    }
+
+    /// As they leave, all of them.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// One by one.
+    pub(crate) fn datagrams(&self) -> impl Iterator<Item = &[u8]> {
+        self.bytes.chunks(self.datagram)
+    }
+}
