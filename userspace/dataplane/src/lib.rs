@@ -20,7 +20,6 @@ pub mod host;
 #[cfg(feature = "inspect")]
 pub mod inspect;
 pub mod pin;
-#[cfg(feature = "xdp")]
 mod prefetch;
 pub mod random;
 pub mod send;

@@ -20,6 +20,7 @@ use super::{
     gso::{self, SegmentSize},
     payload::Cursor,
     plan::Plan,
+    store::{self, Store},
 };
 use crate::sys::RawAddress;
 
@@ -35,8 +36,11 @@ const PARTS: usize = 4 * MESSAGES;
 /// with more is put together here first: that is less work than as many
 /// descriptors.
 const PIECES: usize = 8;
-/// Room for such fragments in one run, in bytes: several of the largest.
-const COLLECTED: usize = 256 << 10;
+/// Fragments of up to so many event bytes are put together here, headers and
+/// all, if several of them make a message.
+const SMALL: usize = 2048;
+/// An event of more bytes does not lie in the core's cache, whoever made it.
+const CACHED: u32 = 1 << 20;
 
 type Header = [u8; LB_RE_HEADER_LEN];
 
@@ -45,6 +49,7 @@ type Header = [u8; LB_RE_HEADER_LEN];
 /// ```text
 /// messages[m] ─▶ parts[p..q] = [ headers[i], fragment i in the caller's event,
 ///     │                          headers[i+1], fragment i+1, … ]
+///     │                     or [ all of it in the store ]
 ///     └─▶ segment: where the kernel is to cut, when there is more than one
 /// ```
 pub(super) struct Arena {
@@ -52,8 +57,8 @@ pub(super) struct Arena {
     parts: Vec<libc::iovec>,
     messages: Vec<libc::mmsghdr>,
     loads: Vec<Load>,
-    /// Fragments that came in too many pieces.
-    collected: Vec<u8>,
+    /// Fragments that are put together here.
+    store: Store,
     segment: Box<SegmentSize>,
     header_len: usize,
     per_message: usize,
@@ -80,6 +85,19 @@ pub(crate) struct EventHeader {
     pub(crate) event_number: u64,
 }
 
+impl EventHeader {
+    /// Writes the headers of the fragment at `offset`, which are as long as
+    /// `to`.
+    fn write(&self, offset: u32, to: &mut [u8]) {
+        let (lb, re) = to.split_at_mut(to.len() - RE_HEADER_LEN);
+        if let Some(header) = &self.lb {
+            lb.copy_from_slice(header.as_bytes());
+        }
+        let fields = ReHeader::new(self.data_id, offset, self.length, self.event_number);
+        re.copy_from_slice(fields.as_bytes());
+    }
+}
+
 impl Arena {
     /// Room for [`MESSAGES`] fragments of up to `max_payload` event bytes,
     /// with or without an LB header, `per_message` of them in one message.
@@ -91,7 +109,7 @@ impl Arena {
             // SAFETY: all-zero is a valid mmsghdr: null pointers and zeros.
             messages: vec![unsafe { mem::zeroed() }; MESSAGES],
             loads: vec![Load::default(); MESSAGES],
-            collected: Vec::new(),
+            store: Store::new(),
             segment: Box::new(SegmentSize::new(header_len + max_payload)),
             header_len,
             per_message,
@@ -116,27 +134,25 @@ impl Arena {
         to: Option<&'a mut RawAddress>,
     ) -> Filled<'a> {
         let (name, name_len) = to.map_or((ptr::null_mut(), 0), RawAddress::name);
-        self.collected.clear();
+        self.store.clear();
+        let datagram = self.header_len + plan.each();
         let (mut messages, mut fragments, mut parts) = (0, 0, 0);
         let mut first_part = 0;
-        while fragments < limit.min(MESSAGES)
-            && parts + 1 + PIECES <= PARTS
-            && (self.collected.is_empty() || self.collected.len() + plan.each() <= COLLECTED)
-        {
-            let Some((offset, len)) = plan.next() else { break };
-            let header = &mut self.headers[fragments];
-            let (lb, re) = header.split_at_mut(self.header_len - RE_HEADER_LEN);
-            if let Some(header) = &event.lb {
-                lb.copy_from_slice(header.as_bytes());
+        // Whether what was added last to the message is in the store, so that
+        // it can go on there.
+        let mut in_store = false;
+        while fragments < limit.min(MESSAGES) && parts + 1 + PIECES <= PARTS {
+            let begins = messages == 0 || self.loads[messages - 1].fragments == self.per_message;
+            // Of a message that has begun, all has room.
+            if begins && !self.store.has_room_for(datagram * self.per_message) {
+                break;
             }
-            let fields = ReHeader::new(event.data_id, offset, event.length, event.event_number);
-            re[..RE_HEADER_LEN].copy_from_slice(fields.as_bytes());
-            self.parts[parts] =
-                libc::iovec { iov_base: header.as_mut_ptr().cast(), iov_len: self.header_len };
-            let end = self.gather(parts + 1, payload, len);
-
-            if messages == 0 || self.loads[messages - 1].fragments == self.per_message {
-                first_part = parts;
+            let Some((offset, len)) = plan.next() else { break };
+            if begins {
+                if self.per_message > 1 {
+                    self.store.begin_message();
+                }
+                (first_part, in_store) = (parts, false);
                 self.loads[messages] = Load::default();
                 let message = &mut self.messages[messages].msg_hdr;
                 message.msg_iov = self.parts[first_part..].as_mut_ptr();
@@ -146,23 +162,44 @@ impl Arena {
                 message.msg_controllen = 0;
                 messages += 1;
             }
+            let is_small = self.per_message > 1 && (len <= SMALL || offset == 0);
+            let gathered = if is_small { None } else { self.gather(parts + 1, payload, len) };
+            if let Some(end) = gathered {
+                let header = &mut self.headers[fragments][..self.header_len];
+                event.write(offset, header);
+                self.parts[parts] = read_from(header);
+                (parts, in_store) = (end, false);
+            } else {
+                let place = self.store.take(self.header_len + len);
+                let (header, bytes) = place.split_at_mut(self.header_len);
+                event.write(offset, header);
+                store::copy(payload, bytes, event.length > CACHED);
+                if in_store {
+                    self.parts[parts - 1].iov_len += place.len();
+                } else {
+                    self.parts[parts] = read_from(place);
+                    parts += 1;
+                }
+                in_store = true;
+            }
+
             let load = &mut self.loads[messages - 1];
             load.fragments += 1;
             load.bytes += len as u64;
             let message = &mut self.messages[messages - 1].msg_hdr;
-            message.msg_iovlen = (end - first_part) as _;
+            message.msg_iovlen = (parts - first_part) as _;
             if load.fragments == 2 {
                 (message.msg_control, message.msg_controllen) = self.segment.control();
             }
             fragments += 1;
-            parts = end;
         }
         Filled { arena: self, messages }
     }
 
     /// Describes the next `len` bytes of `payload` from `parts[at]` on, and
-    /// returns where the description ends.
-    fn gather(&mut self, at: usize, payload: &mut Cursor<'_>, len: usize) -> usize {
+    /// returns where the description ends; `None`, and nothing is read, if
+    /// they lie in too many pieces.
+    fn gather(&mut self, at: usize, payload: &mut Cursor<'_>, len: usize) -> Option<usize> {
         let start = *payload;
         let (mut end, mut left) = (at, len);
         while left > 0 && end < at + PIECES {
@@ -171,24 +208,11 @@ impl Arena {
             left -= piece.len();
             end += 1;
         }
-        if left == 0 {
-            return end;
+        if left > 0 {
+            *payload = start;
+            return None;
         }
-        *payload = start;
-        if self.collected.capacity() == 0 {
-            self.collected.reserve_exact(COLLECTED);
-        }
-        let from = self.collected.len();
-        // The descriptors of this run point into it: it never moves.
-        debug_assert!(from + len <= self.collected.capacity());
-        let mut left = len;
-        while left > 0 {
-            let piece = payload.next_piece(left);
-            self.collected.extend_from_slice(piece);
-            left -= piece.len();
-        }
-        self.parts[at] = read_from(&self.collected[from..]);
-        at + 1
+        Some(end)
     }
 }
 
@@ -222,7 +246,7 @@ impl Filled<'_> {
     pub(super) fn send(&mut self, socket: BorrowedFd<'_>, done: usize) -> io::Result<usize> {
         let left = &mut self.arena.messages[done..self.messages];
         // SAFETY: every message points to as many iovecs as it says. Each of
-        // those covers a header or collected bytes in the arena, neither of
+        // those covers a header or stored bytes in the arena, neither of
         // which moves while `self` borrows it, or bytes of the event, which
         // `fill` borrowed for as long as `self` lives. Its name is null or the
         // address that `fill` borrowed just so, and its control message is
@@ -240,7 +264,48 @@ impl Filled<'_> {
 }
 
 const _: () = assert!(LB_HEADER_LEN + RE_HEADER_LEN == LB_RE_HEADER_LEN);
-// A run takes one fragment at least, however it is cut.
-const _: () = assert!(COLLECTED >= u16::MAX as usize);
 // No message has more parts than the kernel takes.
 const _: () = assert!(gso::MAX_SEGMENTS * (1 + PIECES) <= PARTS_OF_MESSAGE);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::send::Payload;
+
+    /// Bytes of the parts of each message.
+    fn parts(each: usize, per_message: usize, length: u32) -> Vec<Vec<usize>> {
+        let mut arena = Arena::new(true, each, per_message);
+        let event = vec![0; length as usize];
+        let header = EventHeader { lb: None, data_id: 0, length, event_number: 0 };
+        let mut plan = Plan::new(length, each);
+        let mut cursor = Payload::whole(&event).cursor();
+        let filled = arena.fill(&header, &mut cursor, &mut plan, usize::MAX, None);
+        let arena = &filled.arena;
+        let mut rest = &arena.parts[..];
+        let of = |message: &libc::mmsghdr| {
+            let (parts, after) = rest.split_at(message.msg_hdr.msg_iovlen);
+            assert!(ptr::eq(message.msg_hdr.msg_iov, parts.as_ptr()));
+            rest = after;
+            parts.iter().map(|part| part.iov_len).collect()
+        };
+        arena.messages[..filled.messages].iter().map(of).collect()
+    }
+
+    #[test]
+    fn small_fragments_are_one_part_of_a_message() {
+        assert_eq!(parts(1436, 44, 100_000), [[44 * 1472], [36 * 26 + 100_000 - 44 * 1436]]);
+        // As many as the store has room for, whole.
+        assert_eq!(parts(1436, 44, 1_000_000), [[44 * 1472]; 4]);
+        // Messages of their own are not put together.
+        assert_eq!(parts(1436, 1, 3000), [[36, 1436], [36, 1436], [36, 128]]);
+    }
+
+    #[test]
+    fn of_large_fragments_the_first_and_a_short_last_are_put_together() {
+        let large = [36, 8936].repeat(6);
+        let first = [&[8972][..], &large].concat();
+        let last = vec![36 + 1000];
+        assert_eq!(parts(8936, 7, 7 * 8936 + 1000), [first, last]);
+        assert_eq!(parts(8936, 7, 8936 + 1000), [[8972 + 36 + 1000]]);
+    }
+}

@@ -15,6 +15,7 @@
 //! | `payload` | the event, in one place or gathered from parts |
 //! | [`plan`] | how an event is cut |
 //! | `arena` | headers and message descriptors, reused for ever |
+//! | `store` | fragments that are put together, rather than gathered by the kernel |
 //! | `afxdp` | AF_XDP instead of the sockets, which keep their ports for it |
 //! | `gso` | many fragments in one message |
 //! | `run` | handing over, and trying again |
@@ -40,6 +41,7 @@ mod payload;
 pub mod plan;
 mod run;
 mod sender;
+mod store;
 #[cfg(test)]
 mod tests;
 

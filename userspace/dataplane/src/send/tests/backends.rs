@@ -273,18 +273,21 @@ fn parts_as_small_as_can_be_arrive_in_order() {
     }
 }
 
-/// As many pieces in a fragment as the kernel is let gather, and one more, in
-/// messages of 64 fragments.
+/// As many pieces in a fragment as the kernel is let gather, and one more: in
+/// messages of 64 small fragments, which are put together in any case, and of
+/// 16 large ones.
 #[test]
 fn pieces_are_gathered_or_put_together_first() {
-    for backend in BACKENDS {
-        let (socket, to) = receiver("127.0.0.1:0");
-        let event = pattern(500 * 400);
-        let parts: Vec<_> = event.chunks(57).map(IoSlice::new).collect();
-        let mut sender = Sender::open(&config(to, 464, backend)).unwrap();
-        assert_eq!(sender.max_payload(), 400);
-        let arrived = through(&mut sender, &socket, Payload::parts(&parts));
-        assert!(arrived.event == event);
-        assert_eq!(arrived.cuts.len(), 500);
+    for (each, piece) in [(400, 57), (4000, 501)] {
+        for backend in BACKENDS {
+            let (socket, to) = receiver("127.0.0.1:0");
+            let event = pattern(500 * each);
+            let parts: Vec<_> = event.chunks(piece).map(IoSlice::new).collect();
+            let mut sender = Sender::open(&config(to, each as u32 + 64, backend)).unwrap();
+            assert_eq!(sender.max_payload(), each);
+            let arrived = through(&mut sender, &socket, Payload::parts(&parts));
+            assert!(arrived.event == event);
+            assert_eq!(arrived.cuts.len(), 500);
+        }
     }
 }
