@@ -17,7 +17,7 @@ const HEADERS: u64 = 28;
 /// Room for half a second at 5 Gb/s, as far as the system allows.
 const BUFFER: usize = 256 << 20;
 /// Silence after which nothing more comes.
-const SILENCE: Duration = Duration::from_secs(1);
+const SILENCE: Duration = Duration::from_millis(300);
 
 /// A datagram.
 #[derive(Clone, Copy, Debug)]

@@ -149,9 +149,15 @@ impl Pace for EventPace<'_> {
 
     fn wait_for(&mut self, ip_bytes: u64) {
         let Some(pacer) = self.pacer else { return };
-        let due = pacer.bucket.take(pacer.now(), pacer.on_the_wire(ip_bytes));
+        let bytes = pacer.on_the_wire(ip_bytes);
         // An event that leaves at once is waited for as a whole.
-        if pacer.smooth || !self.begun {
+        let waits = pacer.smooth || !self.begun;
+        let due = pacer.bucket.reserve(pacer.now(), bytes);
+        if waits {
+            pacer.wait_until(due, self.halt);
+        }
+        let due = pacer.bucket.pass(pacer.now(), bytes);
+        if waits {
             pacer.wait_until(due, self.halt);
         }
         self.begun = true;

@@ -16,7 +16,8 @@ const MAKING_UP: f64 = 1.03;
 /// Nanoseconds' worth of bytes that are made up for so.
 const MADE_UP_FOR: u64 = 20_000_000;
 
-/// Two token buckets, and bytes leave when both allow them:
+/// Two token buckets, and bytes leave when both allow them: the steady one is
+/// asked first, and the peak one when that time has come.
 ///
 /// | bucket | rate | saved up | so that |
 /// |---|---|---|---|
@@ -47,10 +48,18 @@ impl Bucket {
         self.steady.allowed(ns)
     }
 
-    /// Takes `bytes` out at `now_ns`, and returns when they may leave: in the
-    /// past, if not later than now. Both are nanoseconds since the start.
-    pub(super) fn take(&self, now_ns: u64, bytes: u64) -> u64 {
-        self.steady.take(now_ns, bytes).max(self.peak.take(now_ns, bytes))
+    /// Takes `bytes` out of the steady bucket at `now_ns`, and returns when
+    /// they are due: in the past, if not later than now. Both are nanoseconds
+    /// since the start.
+    pub(super) fn reserve(&self, now_ns: u64, bytes: u64) -> u64 {
+        self.steady.take(now_ns, bytes)
+    }
+
+    /// Takes them out of the peak bucket, when they are about to leave, and
+    /// returns when they may: who leaves late does not leave together with
+    /// others that are late.
+    pub(super) fn pass(&self, now_ns: u64, bytes: u64) -> u64 {
+        self.peak.take(now_ns, bytes)
     }
 }
 
@@ -128,13 +137,20 @@ mod tests {
         bucket
     }
 
+    /// When bytes leave that are asked for at `now`, on a clock that waits
+    /// exactly: in the past, if not later than now.
+    fn leaves(bucket: &Bucket, now: u64, bytes: u64) -> u64 {
+        let due = bucket.reserve(now, bytes);
+        due.max(bucket.pass(due.max(now), bytes))
+    }
+
     /// Sends `count` times `bytes` on a clock that waits exactly, and returns
     /// how long that took.
     fn time_for(rate_gbps: f64, bytes: u64, count: u64) -> f64 {
         let bucket = dry(rate_gbps, LATE);
         let mut now = LATE;
         for _ in 0..count {
-            now = now.max(bucket.take(now, bytes));
+            now = now.max(leaves(&bucket, now, bytes));
         }
         // The last of them is due then, and takes its own time still.
         (now - LATE) as f64 + bytes as f64 * 8.0 / rate_gbps
@@ -165,20 +181,20 @@ mod tests {
     #[test]
     fn one_event_takes_what_its_bytes_take() {
         let bucket = dry(1.0, LATE);
-        assert_eq!(bucket.take(LATE, 1_048_576), LATE);
-        assert_eq!(bucket.take(LATE, 3000), LATE + 8_388_608);
-        assert_eq!(bucket.take(LATE + 8_388_608, 1), LATE + 8_388_608 + 24_000);
+        assert_eq!(leaves(&bucket, LATE, 1_048_576), LATE);
+        assert_eq!(leaves(&bucket, LATE, 3000), LATE + 8_388_608);
+        assert_eq!(leaves(&bucket, LATE + 8_388_608, 1), LATE + 8_388_608 + 24_000);
         // 512 MiB and more do not overflow.
         let bucket = dry(1.0, LATE);
-        bucket.take(LATE, u64::from(u32::MAX));
-        assert_eq!(bucket.take(LATE, 1), LATE + u64::from(u32::MAX) * 8);
+        leaves(&bucket, LATE, u64::from(u32::MAX));
+        assert_eq!(leaves(&bucket, LATE, 1), LATE + u64::from(u32::MAX) * 8);
     }
 
     #[test]
     fn a_pause_is_made_up_for_within_bounds_only() {
         let bucket = Bucket::new(8.0, BURST).unwrap(); // a byte per ns
         let mut at_once = 0;
-        while bucket.take(LATE, 1000) <= LATE {
+        while leaves(&bucket, LATE, 1000) <= LATE {
             at_once += 1000;
         }
         assert!((BURST..=BURST + 1000).contains(&at_once), "{at_once}");
@@ -186,7 +202,7 @@ mod tests {
         let bucket = dry(8.0, LATE);
         let (mut now, mut sent) = (LATE, 0u64);
         while now < 2 * LATE {
-            let due = bucket.take(now, 10_000);
+            let due = leaves(&bucket, now, 10_000);
             now = if due > now { due + 50_000 } else { now };
             sent += 10_000;
         }
@@ -201,7 +217,7 @@ mod tests {
         let (mut now, mut sent, mut last) = (LATE, 0u64, LATE);
         let mut per_window = [0u64; 101];
         while now < 2 * LATE {
-            now = now.max(bucket.take(now, 10_000));
+            now = now.max(leaves(&bucket, now, 10_000));
             if now - last > 500_000_000 {
                 now += 10_000_000;
                 last = now;
@@ -219,7 +235,7 @@ mod tests {
         now += LATE;
         let start = now;
         while now < start + LATE {
-            now = now.max(bucket.take(now, 10_000));
+            now = now.max(leaves(&bucket, now, 10_000));
             sent += 10_000;
         }
         let missed = (now - before) - (sent - (before - LATE));
@@ -242,7 +258,7 @@ mod tests {
                 now += random.below(3_000_000);
             }
             let bytes = 1 + random.below(PORTION);
-            now = now.max(bucket.take(now, bytes)) + random.below(60_000);
+            now = now.max(leaves(&bucket, now, bytes)) + random.below(60_000);
             left.push_back((now, bytes));
             within += bytes;
             while left.front().is_some_and(|(at, _)| now - at >= WINDOW) {
@@ -259,7 +275,7 @@ mod tests {
         let bucket = dry(8.0, LATE);
         let latest = std::thread::scope(|scope| {
             let senders: Vec<_> = (0..4)
-                .map(|_| scope.spawn(|| (0..50_000).map(|_| bucket.take(LATE, 100)).max()))
+                .map(|_| scope.spawn(|| (0..50_000).map(|_| leaves(&bucket, LATE, 100)).max()))
                 .collect();
             senders.into_iter().filter_map(|sender| sender.join().unwrap()).max()
         });
@@ -273,5 +289,21 @@ mod tests {
             assert!(Bucket::new(rate, BURST).is_none(), "{rate}");
         }
         assert!(Bucket::new(SLOWEST, BURST).is_some() && Bucket::new(FASTEST, BURST).is_some());
+    }
+
+    /// Two threads that wake up at the same time, both late, do not leave
+    /// together.
+    #[test]
+    fn late_threads_leave_one_after_the_other() {
+        const DATAGRAM: u64 = 1500;
+        // A datagram takes 1.2 ms.
+        let bucket = dry(0.01, LATE);
+        let due = [(); 2].map(|()| bucket.reserve(LATE, DATAGRAM));
+        let late = LATE + 5_000_000;
+        assert!(due[0] <= LATE && (LATE + 1_000_000..late).contains(&due[1]), "{due:?}");
+        assert!(bucket.pass(late, DATAGRAM) <= late);
+        let apart = bucket.pass(late, DATAGRAM) - late;
+        // All but the burst, at the peak rate.
+        assert!((700_000..=800_000).contains(&apart), "{apart}");
     }
 }
