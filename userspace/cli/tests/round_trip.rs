@@ -17,7 +17,7 @@ fn mixed_sizes_verify_over_several_ports_and_workers() {
         &["--ports", "4", "--workers", "2", "--events", "60", "--verify", "--per-event"],
     );
     let sent = send(to, &["--ports", "4", "--events", "60", "--size", "0,1,1k..20k"]);
-    assert_eq!(sent["events"], 60);
+    assert_eq!(sent["events_sent"], 60);
     let ended = recv.end();
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
     let summary = ended.summary();
@@ -137,5 +137,6 @@ fn people_get_text() {
     let output = run(&["send", "--to", &to, "--events", "3", "--size", "1k"]);
     let text = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(0), "{text}");
-    assert!(text.starts_with("sent 3 events, 3.00 kB"), "{text}");
+    assert!(text.starts_with(&format!("ready: to {to}")), "{text}");
+    assert!(text.contains("\nsent 3 events, 3.00 kB"), "{text}");
 }

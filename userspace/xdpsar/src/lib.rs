@@ -40,7 +40,7 @@ pub use handoff::Overflow;
 pub use reassembler::{Reassembler, RecvTimeoutError, Stopper, TryRecvError};
 pub use segmenter::{
     Buffer, EventOptions, Outcome, Refused, Segmenter, SegmenterBuilder, SegmenterStats,
-    StopReport, Submitter, SyncConfig, SyncRate, SyncStats, Ticket, Ticks,
+    SegmenterStopper, StopReport, Submitter, SyncConfig, SyncRate, SyncStats, Ticket, Ticks,
 };
 pub use stats::{Dropped, EventsLost, Stats, WorkerStats};
 pub use xdpsar_dataplane::{

@@ -38,6 +38,7 @@
 //! | `tick` | the LB event numbers |
 //! | `sync` | telling the control plane where the ticks are |
 //! | `stats` | what became of every event |
+//! | `stopper` | an end to sending, from elsewhere |
 
 mod buffer;
 mod builder;
@@ -45,6 +46,7 @@ mod pacing;
 mod queue;
 mod shared;
 mod stats;
+mod stopper;
 mod submitter;
 mod sync;
 mod tick;
@@ -69,6 +71,7 @@ pub use self::{
     buffer::Buffer,
     builder::SegmenterBuilder,
     stats::{SegmenterStats, StopReport},
+    stopper::SegmenterStopper,
     submitter::{Refused, Submitter},
     sync::{SyncConfig, SyncRate, SyncStats},
     tick::Ticks,
@@ -79,7 +82,7 @@ use self::{
     sync::SyncThread,
     worker::{Dropped, Workers},
 };
-use crate::Error;
+use crate::{Error, SendError};
 
 /// What an event's headers say, where it is not to be the next in line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -114,6 +117,8 @@ pub struct Segmenter {
     shared: Arc<Shared>,
     workers: Option<Workers>,
     sync: Option<SyncThread>,
+    /// Events of `send…` that a stopper cut off.
+    cut_off: Dropped,
     stopped: bool,
 }
 
@@ -129,7 +134,8 @@ impl Segmenter {
     ///
     /// # Errors
     /// [`Error::Send`]; some datagrams may have gone out. The number counts
-    /// as used unless nothing could have.
+    /// as used unless nothing could have. [`Error::Stopped`]: by a
+    /// [`SegmenterStopper`].
     pub fn send(&mut self, event: &[u8]) -> Result<u64, Error> {
         self.send_with(event, EventOptions::default())
     }
@@ -158,8 +164,14 @@ impl Segmenter {
     fn send_payload(&mut self, event: Payload<'_>, options: EventOptions) -> Result<u64, Error> {
         let headers = self.headers(event.len(), &options);
         let mut pace = self.shared.pace();
-        self.sender.send_paced(&headers, event, &mut pace)?;
-        Ok(headers.event_number)
+        match self.sender.send_paced(&headers, event, &mut pace) {
+            Ok(()) => Ok(headers.event_number),
+            Err(SendError::Stopped { .. }) => {
+                self.cut_off.add(event.len());
+                Err(Error::Stopped)
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// As [`Segmenter::send_with`], but `pace` alone decides when datagrams
@@ -294,12 +306,20 @@ impl Segmenter {
         }
     }
 
+    /// A handle that cuts off all sending from elsewhere: a thread that waits
+    /// for signals.
+    pub fn stopper(&self) -> SegmenterStopper {
+        SegmenterStopper::new(Arc::clone(&self.shared))
+    }
+
     /// What was done up to now, by all threads.
     pub fn stats(&self) -> SegmenterStats {
         let mut stats = SegmenterStats::default();
         stats.add_queue(&self.shared.queue.counters());
         stats.add_sender(&self.sender.counters());
-        stats.events_failed = self.sender.counters().failed;
+        stats.events_failed = self.sender.counters().failed - self.cut_off.events;
+        stats.events_dropped = self.cut_off.events;
+        stats.bytes_dropped = self.cut_off.bytes;
         if let Some(workers) = &self.workers {
             stats.queue_depth = workers.queue_depth();
             for published in &workers.published {

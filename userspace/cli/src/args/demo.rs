@@ -2,7 +2,7 @@
 
 use clap::{Args, ValueEnum};
 
-use super::{recv::at_least_one, values::Backend};
+use super::values::{Backend, at_least_one};
 
 const AFTER_HELP: &str = "\
 With root's capabilities, two child processes move into network namespaces of their own, joined by

@@ -65,7 +65,7 @@ pub(crate) enum Command {
     /// Receive datagrams and put events together.
     Recv(Box<recv::RecvArgs>),
     /// Cut events into datagrams and send them.
-    Send(send::SendArgs),
+    Send(Box<send::SendArgs>),
     /// One side of the demo, in its own network namespace.
     #[command(name = "demo-side", hide = true)]
     DemoSide(demo::SideArgs),
@@ -114,6 +114,11 @@ mod tests {
             "xdpsar send --to 127.0.0.1:19522",
             "xdpsar send --to 127.0.0.1:19522 --size 1k,100k,1k..10M --rate 2.5 --lb-version none",
             "xdpsar send --to 127.0.0.1:19522 --input a b c",
+            "xdpsar send --to 127.0.0.1:1 --backend xdp --tx-queue 3 --copy zerocopy --source 10.0.0.1",
+            "xdpsar send --to 127.0.0.1:1 --backend gso --workers 2 --cores 0,1 --dscp 46 --no-connect",
+            "xdpsar send --to 127.0.0.1:1 --rate 1 --burst 2 --count-ethernet --no-smooth --kernel-pacing",
+            "xdpsar send --to 127.0.0.1:1 --sync 127.0.0.1:2 --source-id 7 --tick event-number",
+            "xdpsar send --to 127.0.0.1:1 --duration 2 --drain 100ms --patience 1s",
         ] {
             assert!(parse(line).is_ok(), "{line}");
         }
@@ -145,6 +150,14 @@ mod tests {
             ("xdpsar send --to 127.0.0.1:1 --size 5G", ValueValidation),
             ("xdpsar send --to 127.0.0.1:1 --rate fast", ValueValidation),
             ("xdpsar send --to 127.0.0.1:1 --lb-version 4", InvalidValue),
+            ("xdpsar send --to 127.0.0.1:1 --rate 0", ValueValidation),
+            ("xdpsar send --to 127.0.0.1:1 --rate -1", ValueValidation),
+            ("xdpsar send --to 127.0.0.1:1 --rate NaN", ValueValidation),
+            ("xdpsar send --to 127.0.0.1:1 --rate inf", ValueValidation),
+            ("xdpsar send --to 127.0.0.1:1 --backend socket", InvalidValue),
+            ("xdpsar send --to 127.0.0.1:1 --burst 1ms", MissingRequiredArgument),
+            ("xdpsar send --to 127.0.0.1:1 --source-id 1", MissingRequiredArgument),
+            ("xdpsar send --to 127.0.0.1:1 --sync 127.0.0.1:2", MissingRequiredArgument),
             ("xdpsar demo --workers 0", ValueValidation),
         ] {
             assert_eq!(parse(line).map(|_| ()), Err(kind), "{line}");

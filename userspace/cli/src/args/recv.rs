@@ -2,13 +2,13 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use xdpsar::{
     AttachMode, Checksum, CopyMode, LaneMode, Layout, LbFraming, Lend, Overflow,
     ReassemblerBuilder, SocketOptions, Wait, XdpOptions,
 };
 
-use super::values::{Backend, Cores, PayloadArgs, power_of_two};
+use super::values::{Backend, Cores, PayloadArgs, at_least_one, power_of_two, words};
 use crate::units;
 
 const AFTER_HELP: &str = "\
@@ -208,28 +208,6 @@ impl RecvArgs {
         }
         builder
     }
-}
-
-/// A number of things there must be at least one of.
-pub(super) fn at_least_one(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(number) if number > 0 => Ok(number),
-        _ => Err(format!("`{text}` is not a number above 0")),
-    }
-}
-
-/// Declares a command-line word for each variant of a library enum.
-macro_rules! words {
-    ($(#[$doc:meta])* $name:ident => $target:ty { $($(#[$help:meta])* $variant:ident => $value:ident),+ $(,)? }) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-        pub(crate) enum $name { $($(#[$help])* $variant),+ }
-        impl From<$name> for $target {
-            fn from(word: $name) -> Self {
-                match word { $($name::$variant => Self::$value),+ }
-            }
-        }
-    };
 }
 
 words!(

@@ -1,10 +1,18 @@
 //! Options of `xdpsar send`.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
 
 use clap::Args;
+use xdpsar::{SegmenterBuilder, SendBackend, SyncConfig, SyncRate, Ticks, XdpTransmitOptions};
 
-use super::values::{LbHeaderVersion, PayloadArgs, Sizes, power_of_two, rate};
+use super::{
+    recv::Copying,
+    values::{Cores, LbHeaderVersion, PayloadArgs, Sizes, at_least_one, power_of_two, rate, words},
+};
 use crate::units;
 
 const AFTER_HELP: &str = "\
@@ -13,12 +21,18 @@ Sizes:
   --size 1k,100k    in turn
   --size 1k..10M    drawn for each event, every order of magnitude equally often
 
-Exit status is 3 when fewer events were sent than asked for. SIGINT and SIGTERM stop after the
-event being sent; a second signal exits at once with status 1.
+Without a load balancer between, say --ports as the receiver does; towards one, leave it out.
+
+Exit status is 3 when fewer events were sent than asked for. The first SIGINT or SIGTERM, and the
+end of --duration, take no more events in and let those on their way go out for --drain at most;
+what is cut off then is counted. A second signal exits at once with status 1. That nobody listens
+at the other end (ECONNREFUSED) stops nothing: it is counted as `refused`.
 
 Examples:
   xdpsar send --to 127.0.0.1:19522 --events 1000 --size 1M --rate 2
-  xdpsar send --to 192.0.2.7:19522 --ports 16 --events 0 --size 1k..10M --rate 10
+  xdpsar send --to 192.0.2.7:19522 --ports 16 --duration 60 --size 1k..10M --rate 10 --cores 2-5
+  xdpsar send --to 192.0.2.7:19522 --backend xdp --tx-queue 7 --dscp 46
+  xdpsar send --to 192.0.2.7:19522 --sync 192.0.2.7:19020 --source-id 12 --source 192.0.2.1
   xdpsar send --to 192.0.2.7:19522 --data-id 7 --input run1.dat run2.dat";
 
 /// Cut events into datagrams and send them.
@@ -31,48 +45,211 @@ pub(crate) struct SendArgs {
     /// Spread events over this many UDP ports by their entropy, as a load balancer does.
     #[arg(long, value_name = "N", default_value = "1", value_parser = power_of_two)]
     pub(crate) ports: u16,
-    /// Events to send; 0: until stopped.
-    #[arg(long, value_name = "N", default_value_t = 10)]
-    pub(crate) events: u64,
+
+    /// Events to send; 0: until stopped [default: 10, or with --duration 0].
+    #[arg(long, value_name = "N")]
+    pub(crate) events: Option<u64>,
+    /// Stop after this long; a bare number means seconds.
+    #[arg(long, value_name = "S", value_parser = units::seconds)]
+    pub(crate) duration: Option<Duration>,
+    /// After a stop, how long events on their way may still take; a bare number means seconds.
+    #[arg(long, value_name = "S", default_value = "5s", value_parser = units::seconds)]
+    pub(crate) drain: Duration,
+
     /// Event sizes.
-    #[arg(long, value_name = "SIZES", default_value = "1M", conflicts_with = "input")]
+    #[arg(
+        long,
+        value_name = "SIZES",
+        default_value = "1M",
+        conflicts_with = "input",
+        help_heading = "Events"
+    )]
     pub(crate) size: Sizes,
     /// Files to send, each as one event, instead of made-up ones.
-    #[arg(long, value_name = "PATH", num_args = 1.., conflicts_with_all = ["events", "payload", "payload_file"])]
+    #[arg(long, value_name = "PATH", num_args = 1..,
+          conflicts_with_all = ["events", "payload", "payload_file"], help_heading = "Events")]
     pub(crate) input: Vec<PathBuf>,
-    /// Rate in Gb/s of what goes over the wire; default: as fast as it goes.
-    #[arg(long, value_name = "GBPS", value_parser = rate)]
-    pub(crate) rate: Option<f64>,
-    /// Largest IP datagram; default: the route's.
-    #[arg(long, value_name = "BYTES")]
-    pub(crate) mtu: Option<u32>,
-    /// Sockets, and so source ports; each event goes out through one of them.
-    #[arg(long, value_name = "N", default_value = "4", value_parser = super::recv::at_least_one)]
+    #[command(flatten, next_help_heading = "Events")]
+    pub(crate) payload: PayloadArgs,
+    /// Data id of the events.
+    #[arg(long, value_name = "ID", default_value_t = 4321, help_heading = "Events")]
+    pub(crate) data_id: u16,
+    /// Number of the first event.
+    #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Events")]
+    pub(crate) event_start: u64,
+    /// Entropy of all events; default: another for each.
+    #[arg(long, value_name = "N", help_heading = "Events")]
+    pub(crate) entropy: Option<u16>,
+    /// Version of the LB header.
+    #[arg(long, value_enum, default_value_t, value_name = "VERSION", help_heading = "Events")]
+    pub(crate) lb_version: LbHeaderVersion,
+    /// What the load balancer is steered by.
+    #[arg(long, value_enum, default_value_t, value_name = "KIND", help_heading = "Events")]
+    pub(crate) tick: Tick,
+
+    /// How datagrams are handed to the system; default: the library's choice, told with `ready`.
+    #[arg(long, value_enum, help_heading = "Packet path")]
+    pub(crate) backend: Option<Way>,
+    /// AF_XDP: TX queue to send through; default: the last one that is free.
+    #[arg(long, value_name = "N", help_heading = "Packet path")]
+    pub(crate) tx_queue: Option<u32>,
+    /// AF_XDP: whether the kernel copies packets out of our memory.
+    #[arg(long, value_enum, default_value_t, help_heading = "Packet path")]
+    pub(crate) copy: Copying,
+    /// Address to send from: the one registered with the load balancer; default: the route's.
+    #[arg(long, value_name = "IP", help_heading = "Packet path")]
+    pub(crate) source: Option<IpAddr>,
+    /// Sockets, and so source ports, of each thread; an event goes out through one of them.
+    #[arg(long, value_name = "N", default_value = "4", value_parser = at_least_one,
+          help_heading = "Packet path")]
     pub(crate) sockets: usize,
     /// Send buffer of each socket.
-    #[arg(long, value_name = "SIZE", value_parser = units::bytes32)]
+    #[arg(long, value_name = "SIZE", value_parser = units::bytes32, help_heading = "Packet path")]
     pub(crate) socket_buffer: Option<u32>,
-    /// Version of the LB header.
-    #[arg(long, value_enum, default_value_t, value_name = "VERSION")]
-    pub(crate) lb_version: LbHeaderVersion,
-    /// Data id of the events.
-    #[arg(long, value_name = "ID", default_value_t = 4321)]
-    pub(crate) data_id: u16,
-    /// Entropy of all events; default: another for each.
-    #[arg(long, value_name = "N")]
-    pub(crate) entropy: Option<u16>,
-    /// Number of the first event.
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub(crate) event_start: u64,
-    #[command(flatten)]
-    pub(crate) payload: PayloadArgs,
+    /// Sockets: name the destination in each message, and look up the route anew.
+    #[arg(long, help_heading = "Packet path")]
+    pub(crate) no_connect: bool,
+    /// Largest IP datagram; default: the route's, 9000 at most.
+    #[arg(long, value_name = "BYTES", help_heading = "Packet path")]
+    pub(crate) mtu: Option<u32>,
+    /// Differentiated-services code point, 0 to 63; default: the system's.
+    #[arg(long, value_name = "N", help_heading = "Packet path")]
+    pub(crate) dscp: Option<u8>,
+    /// How long the system may take nothing before the event has failed.
+    #[arg(long, value_name = "S", value_parser = units::seconds, help_heading = "Packet path")]
+    pub(crate) patience: Option<Duration>,
+    /// Threads that send, beside the one that makes or reads events; default: that one alone.
+    #[arg(long, value_name = "N", value_parser = at_least_one, help_heading = "Packet path")]
+    pub(crate) workers: Option<usize>,
+    /// Cores to pin such threads to, such as 0,2-5; one thread for each unless --workers says less.
+    #[arg(long, value_name = "LIST", help_heading = "Packet path")]
+    pub(crate) cores: Option<Cores>,
+
+    /// Rate in Gb/s of IP datagrams, headers included; default: as fast as it goes.
+    #[arg(long, value_name = "GBPS", value_parser = rate, allow_negative_numbers = true,
+          help_heading = "Rate")]
+    pub(crate) rate: Option<f64>,
+    /// Count what Ethernet adds as well: 38 bytes per datagram.
+    #[arg(long, requires = "rate", help_heading = "Rate")]
+    pub(crate) count_ethernet: bool,
+    /// An event leaves at once and the next one waits, instead of being spread over its time.
+    #[arg(long, requires = "rate", help_heading = "Rate")]
+    pub(crate) no_smooth: bool,
+    /// How much of a pause may be made up for at once; a bare number means ms [default: 400us].
+    #[arg(long, value_name = "MS", value_parser = units::milliseconds, requires = "rate",
+          help_heading = "Rate")]
+    pub(crate) burst: Option<Duration>,
+    /// Have the kernel space datagrams as well, where the interface's queueing discipline is fq.
+    #[arg(long, requires = "rate", help_heading = "Rate")]
+    pub(crate) kernel_pacing: bool,
+
+    /// Send Sync messages to a control plane, from a second before the first event on.
+    #[arg(long, value_name = "IP:PORT", requires = "source_id", help_heading = "Control plane")]
+    pub(crate) sync: Option<SocketAddr>,
+    /// Which sender this is, among those of the load balancer.
+    #[arg(long, value_name = "ID", requires = "sync", help_heading = "Control plane")]
+    pub(crate) source_id: Option<u32>,
+
     /// How often statistics are printed; a bare number means seconds, 0 never.
-    #[arg(long, value_name = "S", default_value = "1s", value_parser = units::seconds)]
+    #[arg(long, value_name = "S", default_value = "1s", value_parser = units::seconds,
+          help_heading = "Output")]
     pub(crate) interval: Duration,
-    /// One JSON object per line on standard output.
-    #[arg(long)]
+    /// One JSON object per line on standard output: ready, stats, summary.
+    #[arg(long, help_heading = "Output")]
     pub(crate) json: bool,
-    /// No statistics on the way, only the summary.
-    #[arg(long, short)]
+    /// No statistics on the way, only `ready` and the summary.
+    #[arg(long, short, help_heading = "Output")]
     pub(crate) quiet: bool,
 }
+
+impl SendArgs {
+    /// How many made-up events to send; `None`: until stopped.
+    pub(crate) fn total(&self) -> Option<u64> {
+        let default = if self.duration.is_some() { 0 } else { 10 };
+        Some(self.events.unwrap_or(default)).filter(|&events| events > 0)
+    }
+
+    /// Whether threads of their own send, instead of the one that has the
+    /// events.
+    pub(crate) fn has_workers(&self) -> bool {
+        self.workers.is_some() || self.cores.is_some()
+    }
+
+    /// The segmenter that these options describe.
+    pub(crate) fn builder(&self) -> SegmenterBuilder {
+        let ticks = Ticks::from(self.tick);
+        let sync = self.sync.zip(self.source_id).map(|(to, source_id)| SyncConfig {
+            rate: match ticks {
+                Ticks::Clock => SyncRate::Megahertz,
+                Ticks::EventNumber => SyncRate::Measured,
+            },
+            ..SyncConfig::new(to, source_id)
+        });
+        let xdp = XdpTransmitOptions {
+            queue: self.tx_queue,
+            copy: self.copy.into(),
+            ..XdpTransmitOptions::new()
+        };
+        let mut builder = xdpsar::Segmenter::builder(self.to)
+            .ports(self.ports)
+            .sockets(self.sockets)
+            .xdp(xdp)
+            .source(self.source)
+            .dscp(self.dscp)
+            .connected(!self.no_connect)
+            .mtu(self.mtu)
+            .data_id(self.data_id)
+            .first_event(self.event_start)
+            .lb(self.lb_version.version())
+            .rate_gbps(self.rate)
+            .count_ethernet(self.count_ethernet)
+            .smooth(!self.no_smooth)
+            .kernel_pacing(self.kernel_pacing)
+            .ticks(ticks)
+            .sync(sync);
+        if let Some(way) = self.backend {
+            builder = builder.backend(way.into());
+        }
+        if let Some(bytes) = self.socket_buffer {
+            builder = builder.send_buffer(bytes as usize);
+        }
+        if let Some(patience) = self.patience {
+            builder = builder.patience(patience);
+        }
+        if let Some(burst) = self.burst {
+            builder = builder.burst(burst);
+        }
+        if let Some(workers) = self.workers {
+            builder = builder.workers(workers);
+        }
+        if let Some(Cores(cores)) = &self.cores {
+            builder = builder.cores(cores.clone());
+        }
+        builder
+    }
+}
+
+words!(
+    /// `--backend` of `send`.
+    Way => SendBackend {
+        /// The fastest that works here; AF_XDP only where --tx-queue names a queue for it.
+        #[default]
+        Auto => Auto,
+        /// Many fragments in one message, cut up by the kernel or the NIC (UDP_SEGMENT).
+        Gso => Gso,
+        /// One message per fragment, up to 1024 in one call (sendmmsg).
+        Mmsg => Mmsg,
+        /// Frames of our own on a queue of our own (AF_XDP).
+        Xdp => Xdp,
+    }
+);
+words!(
+    /// `--tick`.
+    Tick => Ticks {
+        /// Microseconds since the epoch, with evenly spread low bits.
+        #[default]
+        Clock => Clock,
+        /// The event's number.
+        EventNumber => EventNumber,
+    }
+);

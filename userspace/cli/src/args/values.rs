@@ -101,6 +101,29 @@ pub(crate) fn power_of_two(text: &str) -> Result<u16, String> {
     }
 }
 
+/// A number of things there must be at least one of.
+pub(crate) fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(number) if number > 0 => Ok(number),
+        _ => Err(format!("`{text}` is not a number above 0")),
+    }
+}
+
+/// Declares a command-line word for each variant of a library enum.
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident => $target:ty { $($(#[$help:meta])* $variant:ident => $value:ident),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+        pub(crate) enum $name { $($(#[$help])* $variant),+ }
+        impl From<$name> for $target {
+            fn from(word: $name) -> Self {
+                match word { $($name::$variant => Self::$value),+ }
+            }
+        }
+    };
+}
+pub(crate) use words;
+
 /// A rate in Gb/s, above 0.
 pub(crate) fn rate(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
@@ -169,11 +192,6 @@ impl Sizes {
         let size = ((f64::from(low) + 1.0).ln() + position * span).exp() - 1.0;
         (size as usize).clamp(low as usize, high as usize)
     }
-
-    /// The largest that can come.
-    pub(crate) fn largest(&self) -> usize {
-        self.0.iter().map(|&(_, high)| high as usize).max().unwrap_or(0)
-    }
 }
 
 #[cfg(test)]
@@ -193,7 +211,6 @@ mod tests {
     fn sizes() {
         let sizes: Sizes = "1k,0,2Ki".parse().unwrap();
         assert_eq!((0..4).map(|i| sizes.of(i)).collect::<Vec<_>>(), [1000, 0, 2048, 1000]);
-        assert_eq!(sizes.largest(), 2048);
         let sizes: Sizes = "10..1M".parse().unwrap();
         let drawn: Vec<_> = (0..10_000).map(|i| sizes.of(i)).collect();
         assert!(drawn.iter().all(|size| (10..=1_000_000).contains(size)));

@@ -6,7 +6,7 @@ use xdpsar::{Dropped, EventsLost, Stats};
 
 use super::{
     Report,
-    record::{Arrived, Failed, Lost, Mismatched, Ready, RecvSummary, SendSummary, Sending, Tick},
+    record::{Arrived, Failed, Lost, Mismatched, Ready, RecvSummary, Tick},
 };
 use crate::units::{per_second, show_bytes, show_count};
 
@@ -129,7 +129,7 @@ impl Report for RecvSummary<'_> {
 }
 
 /// `0`, or a total with its causes.
-fn causes<const N: usize>(total: u64, named: [(&str, u64); N]) -> String {
+pub(super) fn causes<const N: usize>(total: u64, named: [(&str, u64); N]) -> String {
     let named: Vec<_> = named
         .iter()
         .filter(|(_, count)| *count > 0)
@@ -194,42 +194,6 @@ pub(crate) fn workers(stats: &Stats) -> String {
         }
     }
     text
-}
-
-impl Report for Sending {
-    fn human(&self) -> Option<String> {
-        Some(format!(
-            "{:7.1} s  {} events  {:.2} Gb/s  {}",
-            self.elapsed_s,
-            show_count(self.events),
-            self.gbps,
-            show_bytes(self.bytes)
-        ))
-    }
-}
-
-impl Report for SendSummary {
-    fn human(&self) -> Option<String> {
-        let mut text = format!(
-            "sent {} events, {} in {} datagrams (MTU {}) in {:.2} s: {:.2} Gb/s, {:.0} events/s, {:.2} s processor time",
-            show_count(self.events),
-            show_bytes(self.bytes),
-            show_count(self.fragments),
-            self.mtu,
-            self.elapsed_s,
-            self.gbps,
-            self.events_per_s,
-            self.cpu_s,
-        );
-        if self.refused > 0 {
-            let _ = write!(
-                text,
-                "\n  warning: {} datagrams were refused: nobody listened there",
-                show_count(self.refused)
-            );
-        }
-        Some(text)
-    }
 }
 
 impl Report for Failed {

@@ -2,19 +2,20 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`record`] | everything there is to tell; its JSON form |
+//! | [`record`] | what `recv` has to tell, and errors; its JSON form |
 //! | [`human`] | its form for people |
+//! | [`sending`] | what `send` has to tell, in both forms |
 
 mod human;
 mod record;
+mod sending;
 
 use std::io::{self, IsTerminal, Write};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-pub(crate) use record::{
-    Arrived, Failed, Lost, Mismatched, Ready, RecvSummary, SendSummary, Sending, Tick, Verified,
-};
+pub(crate) use record::{Arrived, Failed, Lost, Mismatched, Ready, RecvSummary, Tick, Verified};
+pub(crate) use sending::{SendReady, SendSummary, Sending};
 
 /// Something to tell: JSON by `Serialize`, for people by this.
 pub(crate) trait Report: serde::Serialize {

@@ -172,43 +172,6 @@ pub(crate) struct RecvSummary<'a> {
     pub(crate) stats: &'a Stats,
 }
 
-/// What has been sent, as `stats` and in the `summary` of `send`.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
-#[serde(tag = "type", rename = "stats")]
-pub(crate) struct Sending {
-    pub(crate) events: u64,
-    /// Event bytes.
-    pub(crate) bytes: u64,
-    /// Datagrams.
-    pub(crate) fragments: u64,
-    pub(crate) elapsed_s: f64,
-    /// Event bits a second: since the last `stats`, in the summary over all.
-    pub(crate) gbps: f64,
-}
-
-/// `summary` of `send`.
-#[derive(Debug, Serialize)]
-pub(crate) struct SendSummary {
-    #[serde(rename = "type")]
-    pub(crate) kind: &'static str,
-    /// Exit status.
-    pub(crate) status: u8,
-    pub(crate) events: u64,
-    pub(crate) bytes: u64,
-    pub(crate) fragments: u64,
-    pub(crate) elapsed_s: f64,
-    pub(crate) gbps: f64,
-    pub(crate) events_per_s: f64,
-    /// Processor time of this process, the kernel's share included.
-    pub(crate) cpu_s: f64,
-    pub(crate) mtu: u32,
-    pub(crate) syscalls: u64,
-    /// Times that a buffer of the system was full.
-    pub(crate) retried: u64,
-    /// Datagrams answered with "port unreachable": nobody listens there.
-    pub(crate) refused: u64,
-}
-
 /// `error`: why the command failed.
 #[derive(Debug, Serialize)]
 #[serde(tag = "type", rename = "error")]

@@ -13,6 +13,7 @@
 //! | `config` | what to send where, and what was done |
 //! | `sender` | one thread's way out: [`Sender`] |
 //! | `payload` | the event, in one place or gathered from parts |
+//! | `mapped` | a file as an event, without reading it |
 //! | [`plan`] | how an event is cut |
 //! | `arena` | headers and message descriptors, reused for ever |
 //! | `store` | fragments that are put together, rather than gathered by the kernel |
@@ -35,6 +36,7 @@ mod flows;
 mod gso;
 mod kernel_pacing;
 mod lost;
+mod mapped;
 mod open;
 mod pace;
 mod payload;
@@ -57,6 +59,7 @@ pub use self::{
     config::{OutgoingEvent, SendBackend, SendConfig, SendCounters},
     error::SendError,
     kernel_pacing::KernelPacing,
+    mapped::MappedFile,
     pace::{Pace, Unpaced},
     payload::Payload,
     sender::Sender,

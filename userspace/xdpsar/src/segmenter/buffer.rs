@@ -1,8 +1,14 @@
 //! The bytes of a queued event: owned or shared, never copied.
 
-use std::{fmt, io::IoSlice, sync::Arc};
+use std::{
+    fmt,
+    fs::File,
+    io::{self, IoSlice},
+    sync::Arc,
+};
 
 use bytes::Bytes;
+use xdpsar_dataplane::send::MappedFile;
 
 /// An event's bytes on their way through the queue. Holds what it was made
 /// from until the event is sent, and copies nothing:
@@ -11,7 +17,8 @@ use bytes::Bytes;
 /// |---|---|
 /// | `Vec<u8>`, `Box<[u8]>`, [`Bytes`], `&'static [u8]` | `into()` |
 /// | `Arc<[u8]>`: shared, one buffer in many events | `into()` |
-/// | anything else that owns bytes, as a memory-mapped file | [`Buffer::owner`] |
+/// | a file, memory-mapped | [`Buffer::map_file`] |
+/// | anything else that owns bytes | [`Buffer::owner`] |
 /// | several of these, one after the other | [`Buffer::gathered`] |
 ///
 /// What is borrowed for less than `'static` is refused by the compiler:
@@ -46,6 +53,18 @@ impl Buffer {
     /// ```
     pub fn owner<T: AsRef<[u8]> + Send + 'static>(owner: T) -> Self {
         Bytes::from_owner(owner).into()
+    }
+
+    /// The first `len` bytes of a file, mapped into memory instead of read;
+    /// the file may be closed afterwards. For files that nobody shortens
+    /// meanwhile, or for [`SendBackend::Mmsg`](crate::SendBackend::Mmsg):
+    /// there, the event fails; otherwise it may kill the program. See
+    /// [`MappedFile`].
+    ///
+    /// # Errors
+    /// What the system returns; a file that cannot be mapped, as a pipe.
+    pub fn map_file(file: &File, len: usize) -> io::Result<Self> {
+        Ok(Self::owner(MappedFile::new(file, len)?))
     }
 
     /// One event of all the parts, in their order.
@@ -137,6 +156,8 @@ impl fmt::Debug for Buffer {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
     use super::*;
 
     fn only(buffer: &Buffer) -> *const u8 {
@@ -165,6 +186,15 @@ mod tests {
         let text = String::from("owned by a string");
         let at = text.as_ptr();
         assert_eq!(only(&Buffer::owner(text)), at);
+    }
+
+    #[test]
+    fn a_mapped_file_outlives_its_descriptor() {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(b"an event in a file, and more").unwrap();
+        let buffer = Buffer::map_file(&file, 18).unwrap();
+        drop(file);
+        assert_eq!(&buffer.parts()[0][..], b"an event in a file");
     }
 
     #[test]

@@ -20,6 +20,7 @@ use super::{
     shared::Shared,
     sync::SyncThread,
     tick::TickAxis,
+    worker::Dropped,
 };
 use crate::{Error, builder::MAX_WORKERS};
 
@@ -274,6 +275,7 @@ impl SegmenterBuilder {
             workers: None,
             sync,
             cores: self.cores,
+            cut_off: Dropped::default(),
             stopped: false,
         };
         if self.workers.is_some() || !segmenter.cores.is_empty() {

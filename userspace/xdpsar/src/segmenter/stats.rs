@@ -27,13 +27,16 @@ pub struct SegmenterStats {
     pub events_sent: u64,
     /// Events that did not go out, or not whole.
     pub events_failed: u64,
-    /// Queued events that a stop cut off: unsent, or not whole.
+    /// Events that a stop cut off: unsent, or not whole.
     pub events_dropped: u64,
     /// Their bytes.
     pub bytes_dropped: u64,
     /// Fragments that the kernel took.
     pub fragments: u64,
-    /// Event bytes in them.
+    /// Fragments that it has not, of events that failed or were cut off on
+    /// their way.
+    pub fragments_failed: u64,
+    /// Event bytes in the fragments that the kernel took.
     pub bytes: u64,
     /// Tries again because the send buffer was full.
     pub retried_full: u64,
@@ -70,6 +73,7 @@ impl SegmenterStats {
     pub(super) fn add_sender(&mut self, counters: &SendCounters) {
         self.events_sent += counters.events;
         self.fragments += counters.fragments;
+        self.fragments_failed += counters.fragments_failed;
         self.bytes += counters.bytes;
         self.retried_full += counters.retried_full;
         self.retried_no_buffers += counters.retried_no_buffers;

@@ -234,3 +234,39 @@ fn an_event_past_32_bits_is_refused_and_uses_no_number() {
 }
 
 mod queued;
+
+#[test]
+fn a_stopper_ends_a_send_that_would_take_hours() {
+    let (socket, to) = receiver();
+    let mut sender = Segmenter::builder(to).rate_gbps(1e-6).open().unwrap();
+    let stopper = sender.stopper();
+    let stopped = std::thread::spawn(move || {
+        next(&socket);
+        stopper.stop();
+    });
+    let event = vec![0; 1_000_000];
+    assert!(matches!(sender.send(&event), Err(Error::Stopped)));
+    stopped.join().unwrap();
+    assert!(matches!(sender.send(b"later"), Err(Error::Stopped)));
+    let ticket = sender.submit(&b"queued"[..], EventOptions::default()).unwrap();
+    assert!(matches!(ticket.wait(), Err(Error::Stopped)));
+    let stats = sender.stats();
+    assert_eq!((stats.events_failed, stats.events_dropped), (0, 3));
+    assert_eq!(stats.bytes_dropped, 1_000_011);
+    assert!(stats.fragments > 0 && stats.fragments_failed > 0, "{stats:?}");
+}
+
+#[test]
+fn a_mapped_file_that_is_cut_short_fails_its_event() {
+    let (socket, to) = receiver();
+    let mut sender = Segmenter::builder(to).backend(SendBackend::Mmsg).open().unwrap();
+    let file = tempfile::tempfile().unwrap();
+    file.set_len(1 << 20).unwrap();
+    let event = Buffer::map_file(&file, 1 << 20).unwrap();
+    file.set_len(0).unwrap();
+    let ticket = sender.submit(event, EventOptions::default()).unwrap();
+    let error = ticket.wait().unwrap_err();
+    assert!(matches!(error, Error::Send(SendError::System { .. })), "{error}");
+    sender.send(b"the next one").unwrap();
+    assert_eq!(next(&socket).length, 12);
+}

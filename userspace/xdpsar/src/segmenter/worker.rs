@@ -38,7 +38,7 @@ pub(super) struct Dropped {
 }
 
 impl Dropped {
-    fn add(&mut self, bytes: u64) {
+    pub(super) fn add(&mut self, bytes: u64) {
         self.events += 1;
         self.bytes += bytes;
     }

@@ -1,0 +1,108 @@
+//! One event after the other, to the segmenter or to its workers.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use xdpsar::{Buffer, Error, EventOptions, Segmenter, Submitter};
+
+use super::{control::Control, gate::Gate, source::Source};
+use crate::{args::send::SendArgs, status::Failure};
+
+/// How old the figures may be that the other thread reports.
+const FRESH: Duration = Duration::from_millis(20);
+
+/// An event to send.
+pub(super) struct Outgoing {
+    pub(super) bytes: Buffer,
+    pub(super) options: EventOptions,
+}
+
+/// The sending thread.
+pub(super) struct Line<'a> {
+    segmenter: &'a mut Segmenter,
+    workers: Option<(Submitter, Arc<Gate>)>,
+    control: &'a Control,
+    published: Instant,
+}
+
+impl<'a> Line<'a> {
+    pub(super) fn new(
+        args: &SendArgs,
+        segmenter: &'a mut Segmenter,
+        control: &'a Control,
+    ) -> Result<Self, Failure> {
+        let workers = match args.has_workers() {
+            true => Some((segmenter.submitter()?, Arc::default())),
+            false => None,
+        };
+        Ok(Self { segmenter, workers, control, published: Instant::now() })
+    }
+
+    /// Sends what the source has, until that ends or is to be stopped.
+    ///
+    /// # Errors
+    /// The source's, or the first event's that did not go out. All that was
+    /// sent before is out, or has failed.
+    pub(super) fn feed(mut self, source: &mut Source<'_>) -> Result<(), Failure> {
+        let fed = self.feed_all(source);
+        if fed.is_err() {
+            // What is on its way has its time to go out, and no more.
+            self.control.stop();
+        }
+        let drained = self.drain();
+        fed.and(drained.map_err(Failure::from))
+    }
+
+    fn feed_all(&mut self, source: &mut Source<'_>) -> Result<(), Failure> {
+        while !self.control.is_stopping() {
+            let Some(event) = source.next()? else { break };
+            match self.send(event) {
+                Ok(()) => {}
+                Err(Error::Stopped) => break,
+                Err(error) => return Err(error.into()),
+            }
+            self.publish();
+        }
+        Ok(())
+    }
+
+    fn send(&mut self, event: Outgoing) -> Result<(), Error> {
+        let Outgoing { bytes, options } = event;
+        let Some((submitter, gate)) = &self.workers else {
+            let whole = bytes.parts().first().map_or(&[][..], |part| part);
+            return self.segmenter.send_with(whole, options).map(drop);
+        };
+        let (submitter, gate) = (submitter.clone(), Arc::clone(gate));
+        let length = bytes.len();
+        while !gate.enter(length, FRESH)? {
+            self.publish();
+        }
+        let told = Arc::clone(&gate);
+        let submitted =
+            submitter.submit_with(bytes, options, move |outcome| told.leave(length, Some(outcome)));
+        submitted.map_err(|refused| {
+            gate.leave(length, None);
+            refused.error
+        })
+    }
+
+    /// Waits until the workers are done: by themselves, or cut off.
+    fn drain(&mut self) -> Result<(), Error> {
+        if let Some((_, gate)) = self.workers.take() {
+            while !gate.is_empty(FRESH)? {
+                self.publish();
+            }
+        }
+        Ok(())
+    }
+
+    fn publish(&mut self) {
+        let now = Instant::now();
+        if now.duration_since(self.published) >= FRESH {
+            self.published = now;
+            self.control.publish(self.segmenter.stats());
+        }
+    }
+}
