@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`args`] | the command line |
 //! | [`commands`] | what the commands do |
+//! | [`manifest`] | what files are called, and how to know that they are right |
 //! | [`output`] | what is told, for people and as JSON lines |
 //! | [`payload`] | events that can be verified byte by byte |
 //! | [`sink`] | where received events go |
@@ -14,6 +15,7 @@
 
 mod args;
 mod commands;
+mod manifest;
 mod output;
 mod payload;
 mod signals;

@@ -24,12 +24,31 @@ pub(super) fn check(cli: &Cli) -> Result<(), clap::Error> {
             if !matches!(out, Out::Dir(_)) && (recv.prefix.is_some() || recv.extension.is_some()) {
                 return conflict("--prefix and --extension name the files of --out DIR");
             }
+            if recv.manifest.is_some() && !matches!(out, Out::Dir(_)) {
+                return conflict("--manifest gives names to the files of --out DIR");
+            }
             if recv.lanes.is_some() && recv.lane == Lane::Port {
                 return conflict("with --lane port each port is a lane: leave --lanes out");
             }
             Some(&recv.payload)
         }
-        Command::Send(send) => Some(&send.payload),
+        Command::Send(send) => {
+            if send.is_stream() {
+                if send.input.len() > 1 {
+                    return conflict("--input - takes no files besides standard input");
+                }
+                if send.manifest.is_some() {
+                    return conflict("--manifest names files: standard input has none");
+                }
+                if send.data_id.is_some() || send.event_start.is_some() {
+                    return conflict("events of --input - have numbers and data ids already");
+                }
+            }
+            if send.manifest == Some(send.data_id()) {
+                return conflict("--manifest needs a data id other than the files'");
+            }
+            Some(&send.payload)
+        }
         Command::Demo(_) | Command::DemoSide(_) => None,
     };
     match payload {

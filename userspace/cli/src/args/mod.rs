@@ -118,6 +118,10 @@ mod tests {
             "xdpsar send --to 127.0.0.1:1 --backend gso --workers 2 --cores 0,1 --dscp 46 --no-connect",
             "xdpsar send --to 127.0.0.1:1 --rate 1 --burst 2 --count-ethernet --no-smooth --kernel-pacing",
             "xdpsar send --to 127.0.0.1:1 --sync 127.0.0.1:2 --source-id 7 --tick event-number",
+            "xdpsar send --to 127.0.0.1:1 --input a b/ --manifest --data-id 3",
+            "xdpsar send --to 127.0.0.1:1 --input a --manifest=7",
+            "xdpsar send --to 127.0.0.1:1 --input - --max-event 1M",
+            "xdpsar recv --listen 127.0.0.1:1 --out d --manifest --until-complete",
             "xdpsar send --to 127.0.0.1:1 --duration 2 --drain 100ms --patience 1s",
         ] {
             assert!(parse(line).is_ok(), "{line}");
@@ -158,6 +162,14 @@ mod tests {
             ("xdpsar send --to 127.0.0.1:1 --burst 1ms", MissingRequiredArgument),
             ("xdpsar send --to 127.0.0.1:1 --source-id 1", MissingRequiredArgument),
             ("xdpsar send --to 127.0.0.1:1 --sync 127.0.0.1:2", MissingRequiredArgument),
+            ("xdpsar send --to 127.0.0.1:1 --manifest", MissingRequiredArgument),
+            ("xdpsar send --to 127.0.0.1:1 --input - x", ArgumentConflict),
+            ("xdpsar send --to 127.0.0.1:1 --input - --manifest", ArgumentConflict),
+            ("xdpsar send --to 127.0.0.1:1 --input - --data-id 1", ArgumentConflict),
+            ("xdpsar send --to 127.0.0.1:1 --input x --data-id 7 --manifest=7", ArgumentConflict),
+            ("xdpsar recv --listen 127.0.0.1:1 --manifest", ArgumentConflict),
+            ("xdpsar recv --listen 127.0.0.1:1 --out d --manifest --verify", ArgumentConflict),
+            ("xdpsar recv --listen 127.0.0.1:1 --out d --until-complete", MissingRequiredArgument),
             ("xdpsar demo --workers 0", ValueValidation),
         ] {
             assert_eq!(parse(line).map(|_| ()), Err(kind), "{line}");

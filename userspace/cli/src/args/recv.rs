@@ -16,6 +16,9 @@ Output:
   --out DIR   one file per event, <prefix>_<event number>_<data id>.<extension>. A file
               appears under its name when it is whole, and never replaces another: a second
               event with the same key gets .1 appended, a third .2.
+              With --manifest, events that a manifest names move to their names below DIR once
+              size and SHA-256 are right, whichever comes first; what is missing, wrong, or
+              would lead out of DIR is named at the end. No symbolic link is followed.
   --out -     all events on standard output, each as a 16-byte header and its payload:
               event number (8 bytes), data id (2), zero (2), payload length (4), big-endian.
               Human text then goes to standard error.
@@ -23,12 +26,15 @@ Output:
               `ready` comes once the sockets are bound.
 
 Exit status is 3 when an event was lost, a datagram was dropped (by the kernel or by us), a byte
-did not verify, or fewer events came than --events asked for. Events cut off by --events' own stop
+did not verify, a manifest did not come or not every file of it was restored, or fewer events came
+than --events asked for. Events cut off by --events' own stop
 are not a loss. SIGINT and SIGTERM drain what has arrived, print the summary and exit by the same
 table; a second signal exits at once with status 1.
 
 Examples:
   xdpsar recv --listen 0.0.0.0:19522 --ports 16 --workers 4 --out events/
+  xdpsar recv --listen 0.0.0.0:19522 --out run7/ --manifest --until-complete
+  xdpsar recv --listen 10.0.0.1:19522 --out - | xdpsar send --to 10.0.1.1:19522 --input -
   xdpsar recv --listen 10.0.0.1:19522 --backend xdp --interface eth1 --json
   xdpsar recv --listen 127.0.0.1:19522 --events 1000 --verify";
 
@@ -124,6 +130,14 @@ pub(crate) struct RecvArgs {
     /// Last part of the file names of --out DIR [default: bin].
     #[arg(long, value_name = "TEXT", help_heading = "Output")]
     pub(crate) extension: Option<String>,
+    /// --out DIR: give files the names that `send --manifest` tells, and check their hashes.
+    /// ID: the manifest's data id [default: 65535].
+    #[arg(long, value_name = "ID", num_args = 0..=1, require_equals = true,
+          default_missing_value = "65535", conflicts_with = "verify", help_heading = "Output")]
+    pub(crate) manifest: Option<u16>,
+    /// Stop once every file of every manifest that came is in its place.
+    #[arg(long, requires = "manifest", help_heading = "Output")]
+    pub(crate) until_complete: bool,
     /// Check every byte of every event against --payload.
     #[arg(long, help_heading = "Output")]
     pub(crate) verify: bool,

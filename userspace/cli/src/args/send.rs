@@ -21,6 +21,11 @@ Sizes:
   --size 1k,100k    in turn
   --size 1k..10M    drawn for each event, every order of magnitude equally often
 
+Files are named as by `cp -r`: `--input data/run7` becomes run7/… with --manifest. What is neither
+file nor directory is skipped with a word, as are symbolic links to directories. With --backend
+mmsg, files of 1 MiB and more are memory-mapped: one that is written to while it is sent is told,
+with exit status 3, and one that is cut short is an error. Otherwise a file is read as a whole.
+
 Without a load balancer between, say --ports as the receiver does; towards one, leave it out.
 
 Exit status is 3 when fewer events were sent than asked for. The first SIGINT or SIGTERM, and the
@@ -33,7 +38,8 @@ Examples:
   xdpsar send --to 192.0.2.7:19522 --ports 16 --duration 60 --size 1k..10M --rate 10 --cores 2-5
   xdpsar send --to 192.0.2.7:19522 --backend xdp --tx-queue 7 --dscp 46
   xdpsar send --to 192.0.2.7:19522 --sync 192.0.2.7:19020 --source-id 12 --source 192.0.2.1
-  xdpsar send --to 192.0.2.7:19522 --data-id 7 --input run1.dat run2.dat";
+  xdpsar send --to 192.0.2.7:19522 --rate 10 --input run7/ calibration.dat --manifest
+  xdpsar recv --listen 10.0.0.1:19522 --out - | xdpsar send --to 192.0.2.7:19522 --input -";
 
 /// Cut events into datagrams and send them.
 #[derive(Clone, Debug, Args)]
@@ -65,18 +71,28 @@ pub(crate) struct SendArgs {
         help_heading = "Events"
     )]
     pub(crate) size: Sizes,
-    /// Files to send, each as one event, instead of made-up ones.
+    /// Instead of made-up events: files and directories (all files below them, in the order of
+    /// names), each file one event; or `-`: what `recv --out -` writes, from standard input.
     #[arg(long, value_name = "PATH", num_args = 1..,
           conflicts_with_all = ["events", "payload", "payload_file"], help_heading = "Events")]
     pub(crate) input: Vec<PathBuf>,
+    /// Send names, sizes and SHA-256 of the files after them, for `recv --out DIR --manifest`.
+    /// ID: the manifest's data id [default: 65535].
+    #[arg(long, value_name = "ID", num_args = 0..=1, require_equals = true,
+          default_missing_value = "65535", requires = "input", help_heading = "Events")]
+    pub(crate) manifest: Option<u16>,
+    /// Longest event taken from standard input.
+    #[arg(long, value_name = "SIZE", default_value = "1Gi", value_parser = units::bytes32,
+          help_heading = "Events")]
+    pub(crate) max_event: u32,
     #[command(flatten, next_help_heading = "Events")]
     pub(crate) payload: PayloadArgs,
-    /// Data id of the events.
-    #[arg(long, value_name = "ID", default_value_t = 4321, help_heading = "Events")]
-    pub(crate) data_id: u16,
-    /// Number of the first event.
-    #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Events")]
-    pub(crate) event_start: u64,
+    /// Data id of the events [default: 4321].
+    #[arg(long, value_name = "ID", help_heading = "Events")]
+    pub(crate) data_id: Option<u16>,
+    /// Number of the first event [default: 0].
+    #[arg(long, value_name = "N", help_heading = "Events")]
+    pub(crate) event_start: Option<u64>,
     /// Entropy of all events; default: another for each.
     #[arg(long, value_name = "N", help_heading = "Events")]
     pub(crate) entropy: Option<u16>,
@@ -169,6 +185,21 @@ impl SendArgs {
         Some(self.events.unwrap_or(default)).filter(|&events| events > 0)
     }
 
+    /// Data id of the events.
+    pub(crate) fn data_id(&self) -> u16 {
+        self.data_id.unwrap_or(4321)
+    }
+
+    /// Number of the first event.
+    pub(crate) fn event_start(&self) -> u64 {
+        self.event_start.unwrap_or(0)
+    }
+
+    /// Whether events come from standard input.
+    pub(crate) fn is_stream(&self) -> bool {
+        self.input.iter().any(|path| path.as_os_str() == "-")
+    }
+
     /// Whether threads of their own send, instead of the one that has the
     /// events.
     pub(crate) fn has_workers(&self) -> bool {
@@ -198,8 +229,8 @@ impl SendArgs {
             .dscp(self.dscp)
             .connected(!self.no_connect)
             .mtu(self.mtu)
-            .data_id(self.data_id)
-            .first_event(self.event_start)
+            .data_id(self.data_id())
+            .first_event(self.event_start())
             .lb(self.lb_version.version())
             .rate_gbps(self.rate)
             .count_ethernet(self.count_ethernet)

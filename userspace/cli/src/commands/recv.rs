@@ -13,7 +13,7 @@ use crate::{
     output::{Arrived, Lost, Mismatched, Output, Ready, RecvSummary, Tick, Verified},
     payload::Payload,
     signals::StopFlag,
-    sink::{DirSink, Item, Sink, StreamSink},
+    sink::{DirSink, Item, Restored, Restorer, Sink, StreamSink},
     status::{Failure, Status, cpu_time},
     units::{gbps, per_second},
 };
@@ -73,9 +73,14 @@ fn sink(args: &RecvArgs) -> Result<Sink, Failure> {
             let prefix = args.prefix.clone().unwrap_or_else(|| "event".into());
             let extension = args.extension.as_deref().unwrap_or("bin");
             let asked = format!("writing events to {}", dir.display());
-            Sink::Dir(DirSink::new(dir, prefix, extension).map_err(|error| {
+            let files = DirSink::new(dir, prefix, extension);
+            let sink = files.and_then(|files| match args.manifest {
+                Some(data_id) => Ok(Sink::Restoring(Box::new(Restorer::new(files, data_id)?))),
+                None => Ok(Sink::Dir(files)),
+            });
+            sink.map_err(|error| {
                 Failure::system(asked, error, "name a directory that may be written to")
-            })?)
+            })?
         }
     })
 }
@@ -163,6 +168,8 @@ impl Session<'_> {
 
     fn enough(&self) -> bool {
         self.args.events.is_some_and(|events| self.delivered >= events)
+            || self.args.until_complete
+                && matches!(&self.sink, Sink::Restoring(restorer) if restorer.is_complete())
     }
 
     fn take(&mut self, event: &Event) {
@@ -243,11 +250,12 @@ impl Session<'_> {
         if let Some(progress) = self.progress.take() {
             progress.finish_and_clear();
         }
+        let restored = self.restored();
         let stats = self.receiver.stats();
         let broken = self.receiver.failure().is_some();
         let status = if broken || self.failure.is_some() {
             Status::Failed
-        } else if self.lossy(&stats) {
+        } else if self.lossy(&stats) || restored.as_ref().is_some_and(|all| !all.is_clean()) {
             Status::Lossy
         } else {
             Status::Good
@@ -260,6 +268,7 @@ impl Session<'_> {
             delivered_bytes: self.delivered_bytes,
             not_delivered: self.not_delivered,
             verified: self.payload.is_some().then_some(self.verified),
+            restored,
             active_s,
             gbps: gbps(self.delivered_bytes, active_s),
             cpu_s: cpu_time().as_secs_f64(),
@@ -279,6 +288,18 @@ impl Session<'_> {
             Some(failure) => Err(failure),
             None => Ok(status),
         }
+    }
+
+    /// What became of the files that manifests name; tells which are not in
+    /// their places.
+    fn restored(&mut self) -> Option<Restored> {
+        let Sink::Restoring(restorer) = &mut self.sink else { return None };
+        let (totals, unrestored) = restorer.finish();
+        for file in &unrestored {
+            let told = self.output.tell(file);
+            self.told(told);
+        }
+        Some(totals)
     }
 
     /// Whether anything is missing that should be there.

@@ -8,7 +8,10 @@ use super::{
     Report,
     record::{Arrived, Failed, Lost, Mismatched, Ready, RecvSummary, Tick},
 };
-use crate::units::{per_second, show_bytes, show_count};
+use crate::{
+    sink::{Restored, Unrestored},
+    units::{per_second, show_bytes, show_count},
+};
 
 impl Report for Ready<'_> {
     fn human(&self) -> Option<String> {
@@ -81,6 +84,16 @@ impl Report for Mismatched {
     }
 }
 
+impl Report for Unrestored {
+    fn human(&self) -> Option<String> {
+        let Self { name, cause, detail, .. } = self;
+        Some(match name.as_str() {
+            "" => format!("{cause}: {detail}"),
+            name => format!("{cause}: {name}: {detail}"),
+        })
+    }
+}
+
 impl Report for RecvSummary<'_> {
     fn human(&self) -> Option<String> {
         let stats = self.stats;
@@ -105,6 +118,10 @@ impl Report for RecvSummary<'_> {
                     show_count(verified.mismatched)
                 ),
             );
+        }
+        if let Some(restored) = &self.restored {
+            row("restored", files(restored));
+            row("not restored", not_restored(restored));
         }
         if self.not_delivered > 0 {
             row("not delivered", show_count(self.not_delivered));
@@ -140,6 +157,40 @@ pub(super) fn causes<const N: usize>(total: u64, named: [(&str, u64); N]) -> Str
     } else {
         format!("{} ({})", show_count(total), named.join(", "))
     }
+}
+
+fn files(restored: &Restored) -> String {
+    let mut text = format!(
+        "{} files, {} (sets {}",
+        show_count(restored.files),
+        show_bytes(restored.bytes),
+        show_count(restored.sets)
+    );
+    for (name, count) in [
+        ("under another name", restored.renamed),
+        ("events that no manifest names", restored.unlisted),
+        ("manifest parts that came again", restored.parts_repeated),
+    ] {
+        if count > 0 {
+            let _ = write!(text, ", {name} {}", show_count(count));
+        }
+    }
+    text + ")"
+}
+
+fn not_restored(restored: &Restored) -> String {
+    if restored.sets + restored.parts_refused == 0 {
+        return "all: no manifest came".into();
+    }
+    let named = [
+        ("missing", restored.missing),
+        ("other bytes", restored.mismatched),
+        ("refused", restored.refused),
+        ("failed", restored.failed),
+        ("manifests incomplete", restored.sets_incomplete),
+        ("manifest parts refused", restored.parts_refused),
+    ];
+    causes(named[..4].iter().map(|(_, count)| count).sum(), named)
 }
 
 fn lost(lost: &EventsLost) -> String {

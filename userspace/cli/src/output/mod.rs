@@ -15,7 +15,7 @@ use std::io::{self, IsTerminal, Write};
 use indicatif::{ProgressBar, ProgressStyle};
 
 pub(crate) use record::{Arrived, Failed, Lost, Mismatched, Ready, RecvSummary, Tick, Verified};
-pub(crate) use sending::{SendReady, SendSummary, Sending};
+pub(crate) use sending::{SendReady, SendSummary, Sending, Skipped};
 
 /// Something to tell: JSON by `Serialize`, for people by this.
 pub(crate) trait Report: serde::Serialize {

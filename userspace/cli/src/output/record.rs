@@ -4,7 +4,7 @@
 use serde::Serialize;
 use xdpsar::{BackendInfo, Error, Event, LossCause, LostEvent, SetupError, Stats};
 
-use crate::payload::Mismatch;
+use crate::{payload::Mismatch, sink::Restored};
 
 /// `ready`: sockets are bound, datagrams that arrive are received.
 #[derive(Debug, Serialize)]
@@ -163,6 +163,8 @@ pub(crate) struct RecvSummary<'a> {
     pub(crate) not_delivered: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) verified: Option<Verified>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) restored: Option<Restored>,
     /// From the first to the last delivered event.
     pub(crate) active_s: f64,
     /// Delivered bits over that time.

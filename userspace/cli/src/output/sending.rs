@@ -1,6 +1,6 @@
 //! What `send` has to tell, as JSON and for people.
 
-use std::fmt::Write;
+use std::{fmt::Write, path::Path};
 
 use serde::Serialize;
 use xdpsar::{Segmenter, SegmenterStats};
@@ -8,6 +8,7 @@ use xdpsar::{Segmenter, SegmenterStats};
 use super::{Report, human::causes};
 use crate::{
     args::send::SendArgs,
+    manifest::name,
     units::{show_bytes, show_count},
 };
 
@@ -90,6 +91,27 @@ impl Report for SendReady<'_> {
     }
 }
 
+/// `skipped`: a directory entry that is not sent.
+#[derive(Debug, Serialize)]
+#[serde(tag = "type", rename = "skipped")]
+pub(crate) struct Skipped {
+    pub(crate) path: String,
+    /// What it is instead of a file.
+    pub(crate) reason: String,
+}
+
+impl Skipped {
+    pub(crate) fn new(path: &Path, reason: &str) -> Self {
+        Self { path: path.display().to_string(), reason: reason.into() }
+    }
+}
+
+impl Report for Skipped {
+    fn human(&self) -> Option<String> {
+        Some(format!("skipped: {} is {}", name::show(self.path.as_bytes()), self.reason))
+    }
+}
+
 /// `stats`: totals so far, and rates since the last one.
 #[derive(Debug, Serialize)]
 #[serde(tag = "type", rename = "stats")]
@@ -141,6 +163,9 @@ pub(crate) struct SendSummary {
     pub(crate) backend: String,
     /// Largest IP datagram.
     pub(crate) mtu: u32,
+    /// Files that somebody wrote to while they were sent.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) changed: Vec<String>,
     #[serde(flatten)]
     pub(crate) stats: SegmenterStats,
 }
@@ -213,6 +238,9 @@ impl Report for SendSummary {
                     last.unwrap_or_default()
                 ),
             );
+        }
+        for path in &self.changed {
+            row("changed", format!("{}, while it was sent", name::show(path.as_bytes())));
         }
         row("processor", format!("{:.2} s", self.cpu_s));
         Some(text)

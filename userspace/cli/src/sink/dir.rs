@@ -4,7 +4,7 @@ use std::{
     fs::{self, Permissions},
     io::{self, Write},
     os::unix::fs::PermissionsExt,
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use super::Item;
@@ -45,17 +45,22 @@ impl DirSink {
             .tempfile_in(&self.dir)
     }
 
-    pub(super) fn put(&self, item: Item<'_>) -> io::Result<()> {
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Stores an event; returns the name that the file has got.
+    pub(super) fn store(&self, item: Item<'_>) -> io::Result<String> {
         let mut file = self.hidden()?;
         file.as_file_mut().write_all(item.bytes)?;
         let name = format!("{}_{}_{}{}", self.prefix, item.event_number, item.data_id, self.suffix);
-        let mut path = self.dir.join(&name);
+        let mut stored = name.clone();
         for again in 1_u64.. {
-            match file.persist_noclobber(&path) {
-                Ok(_) => return Ok(()),
+            match file.persist_noclobber(self.dir.join(&stored)) {
+                Ok(_) => return Ok(stored),
                 Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => {
                     file = error.file;
-                    path = self.dir.join(format!("{name}.{again}"));
+                    stored = format!("{name}.{again}");
                 }
                 Err(error) => return Err(error.error),
             }
@@ -88,9 +93,9 @@ mod tests {
         let dir = dir.path().join("new");
         assert_eq!(names(&dir), [""; 0]);
         for bytes in [b"one", b"two", b"333"] {
-            sink.put(item(18, bytes)).unwrap();
+            sink.store(item(18, bytes)).unwrap();
         }
-        sink.put(item(u64::MAX, b"")).unwrap();
+        sink.store(item(u64::MAX, b"")).unwrap();
         assert_eq!(
             names(&dir),
             [
@@ -110,7 +115,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         for (prefix, extension) in [("run7", ".dat"), ("bare", "")] {
             let sink = DirSink::new(dir.path().into(), prefix.into(), extension).unwrap();
-            sink.put(item(1, b"x")).unwrap();
+            sink.store(item(1, b"x")).unwrap();
         }
         assert_eq!(names(dir.path()), ["bare_1_3", "run7_1_3.dat"]);
     }
@@ -133,7 +138,7 @@ mod tests {
                 }
             });
             for number in 0..20 {
-                sink.put(item(number, &event)).unwrap();
+                sink.store(item(number, &event)).unwrap();
             }
             reader.join().unwrap();
         });
@@ -144,7 +149,7 @@ mod tests {
     fn an_event_that_cannot_be_stored_is_an_error_and_leaves_nothing() {
         let dir = tempfile::tempdir().unwrap();
         let sink = DirSink::new(dir.path().into(), "no/such/dir".into(), "bin").unwrap();
-        assert!(sink.put(item(1, b"x")).is_err());
+        assert!(sink.store(item(1, b"x")).is_err());
         assert_eq!(names(dir.path()), [""; 0]);
         assert!(DirSink::new("/proc/self/nothing".into(), "event".into(), "bin").is_err());
     }

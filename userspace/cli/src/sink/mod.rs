@@ -1,12 +1,14 @@
 //! Where received events go.
 
 mod dir;
+mod restore;
 mod stream;
 
 use std::io;
 
 pub(crate) use dir::DirSink;
-pub(crate) use stream::StreamSink;
+pub(crate) use restore::{Restored, Restorer, Unrestored};
+pub(crate) use stream::{HEADER_LEN, StreamSink};
 
 /// One event on its way out.
 #[derive(Clone, Copy, Debug)]
@@ -22,6 +24,8 @@ pub(crate) enum Sink {
     Null,
     /// One file per event.
     Dir(DirSink),
+    /// The same, but those that a manifest names get their names.
+    Restoring(Box<Restorer>),
     /// All events one after another on standard output.
     Stream(StreamSink<io::Stdout>),
 }
@@ -34,7 +38,8 @@ impl Sink {
     pub(crate) fn put(&mut self, item: Item<'_>) -> io::Result<()> {
         match self {
             Self::Null => Ok(()),
-            Self::Dir(dir) => dir.put(item),
+            Self::Dir(dir) => dir.store(item).map(drop),
+            Self::Restoring(restorer) => restorer.put(item),
             Self::Stream(stream) => stream.put(item),
         }
     }
@@ -45,7 +50,7 @@ impl Sink {
     /// As [`Sink::put`].
     pub(crate) fn flush(&mut self) -> io::Result<()> {
         match self {
-            Self::Null | Self::Dir(_) => Ok(()),
+            Self::Null | Self::Dir(_) | Self::Restoring(_) => Ok(()),
             Self::Stream(stream) => stream.flush(),
         }
     }

@@ -23,12 +23,12 @@ impl<W: Write> StreamSink<W> {
         Self(BufWriter::with_capacity(1 << 18, to))
     }
 
-    pub(super) fn put(&mut self, item: Item<'_>) -> io::Result<()> {
+    pub(crate) fn put(&mut self, item: Item<'_>) -> io::Result<()> {
         self.0.write_all(&header(item)?)?;
         self.0.write_all(item.bytes)
     }
 
-    pub(super) fn flush(&mut self) -> io::Result<()> {
+    pub(crate) fn flush(&mut self) -> io::Result<()> {
         self.0.flush()
     }
 }

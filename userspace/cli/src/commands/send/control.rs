@@ -1,6 +1,8 @@
 //! What the sending and the reporting thread know of each other.
 
 use std::{
+    mem,
+    path::Path,
     sync::{
         Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -14,13 +16,14 @@ use xdpsar::SegmenterStats;
 pub(super) struct Control {
     stopping: AtomicBool,
     state: Mutex<State>,
-    changed: Condvar,
+    told: Condvar,
 }
 
 #[derive(Debug, Default)]
 struct State {
     stats: SegmenterStats,
     ended: Option<Instant>,
+    changed: Vec<String>,
 }
 
 impl Control {
@@ -43,6 +46,16 @@ impl Control {
         self.state().stats = stats;
     }
 
+    /// Says that a file is no longer what it was when it was sent.
+    pub(super) fn changed(&self, path: &Path) {
+        self.state().changed.push(path.display().to_string());
+    }
+
+    /// The files that are no longer what they were.
+    pub(super) fn take_changed(&self) -> Vec<String> {
+        mem::take(&mut self.state().changed)
+    }
+
     pub(super) fn stats(&self) -> SegmenterStats {
         self.state().stats.clone()
     }
@@ -58,7 +71,7 @@ impl Control {
         if state.ended.is_some() {
             return true;
         }
-        let waited = self.changed.wait_timeout(state, timeout);
+        let waited = self.told.wait_timeout(state, timeout);
         waited.unwrap_or_else(PoisonError::into_inner).0.ended.is_some()
     }
 
@@ -74,6 +87,6 @@ pub(super) struct Ending<'a>(&'a Control);
 impl Drop for Ending<'_> {
     fn drop(&mut self) {
         self.0.state().ended = Some(Instant::now());
-        self.0.changed.notify_all();
+        self.0.told.notify_all();
     }
 }

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use xdpsar::{Error, Outcome};
+use xdpsar::Error;
 
 /// Events on their way, at most: less than the segmenter's queue holds.
 const EVENTS: usize = 256;
@@ -55,16 +55,16 @@ impl Gate {
         Ok(true)
     }
 
-    /// An event of so many bytes is no longer on its way; the refused ones
-    /// included.
-    pub(super) fn leave(&self, bytes: u64, outcome: Option<Outcome>) {
+    /// An event of so many bytes is no longer on its way.
+    pub(super) fn leave(&self, bytes: u64, sent: Result<(), Error>) {
         let mut state = self.state();
         state.events -= 1;
         state.bytes -= bytes;
-        if let Some(Outcome { result: Err(error), .. }) = outcome
-            && !matches!(error, Error::Stopped)
-        {
-            state.failure.get_or_insert(error);
+        match sent {
+            Ok(()) | Err(Error::Stopped) => {}
+            Err(error) => {
+                state.failure.get_or_insert(error);
+            }
         }
         self.changed.notify_all();
     }
@@ -92,23 +92,19 @@ mod tests {
 
     const SOON: Duration = Duration::from_millis(1);
 
-    fn outcome(result: Result<(), Error>) -> Option<Outcome> {
-        Some(Outcome { event_number: 0, result })
-    }
-
     #[test]
     fn events_and_bytes_are_bounded_but_one_event_may_be_any_size() {
         let gate = Gate::default();
         assert!(gate.enter(BYTES * 2, SOON).unwrap());
         assert!(!gate.enter(1, SOON).unwrap());
-        gate.leave(BYTES * 2, outcome(Ok(())));
+        gate.leave(BYTES * 2, Ok(()));
         for _ in 0..EVENTS {
             assert!(gate.enter(1, SOON).unwrap());
         }
         assert!(!gate.enter(0, SOON).unwrap());
         assert!(!gate.is_empty(SOON).unwrap());
         for _ in 0..EVENTS {
-            gate.leave(1, None);
+            gate.leave(1, Ok(()));
         }
         assert!(gate.is_empty(SOON).unwrap());
     }
@@ -119,8 +115,8 @@ mod tests {
         for _ in 0..2 {
             assert!(gate.enter(1, SOON).unwrap());
         }
-        gate.leave(1, outcome(Err(Error::Stopped)));
-        gate.leave(1, outcome(Err(Error::QueueFull { capacity: 7 })));
+        gate.leave(1, Err(Error::Stopped));
+        gate.leave(1, Err(Error::QueueFull { capacity: 7 }));
         assert!(matches!(gate.enter(1, SOON), Err(Error::QueueFull { capacity: 7 })));
         assert!(gate.is_empty(SOON).unwrap());
     }

@@ -5,25 +5,24 @@ use std::{
     time::{Duration, Instant},
 };
 
-use xdpsar::{Buffer, Error, EventOptions, Segmenter, Submitter};
+use xdpsar::{Error, Segmenter, Submitter};
 
-use super::{control::Control, gate::Gate, source::Source};
+use super::{
+    control::Control,
+    files::Mapped,
+    gate::Gate,
+    source::{Outgoing, Source},
+};
 use crate::{args::send::SendArgs, status::Failure};
 
 /// How old the figures may be that the other thread reports.
 const FRESH: Duration = Duration::from_millis(20);
 
-/// An event to send.
-pub(super) struct Outgoing {
-    pub(super) bytes: Buffer,
-    pub(super) options: EventOptions,
-}
-
 /// The sending thread.
 pub(super) struct Line<'a> {
     segmenter: &'a mut Segmenter,
     workers: Option<(Submitter, Arc<Gate>)>,
-    control: &'a Control,
+    control: Arc<Control>,
     published: Instant,
 }
 
@@ -31,12 +30,13 @@ impl<'a> Line<'a> {
     pub(super) fn new(
         args: &SendArgs,
         segmenter: &'a mut Segmenter,
-        control: &'a Control,
+        control: &Arc<Control>,
     ) -> Result<Self, Failure> {
         let workers = match args.has_workers() {
             true => Some((segmenter.submitter()?, Arc::default())),
             false => None,
         };
+        let control = Arc::clone(control);
         Ok(Self { segmenter, workers, control, published: Instant::now() })
     }
 
@@ -57,7 +57,7 @@ impl<'a> Line<'a> {
 
     fn feed_all(&mut self, source: &mut Source<'_>) -> Result<(), Failure> {
         while !self.control.is_stopping() {
-            let Some(event) = source.next()? else { break };
+            let Some(event) = source.next(self.segmenter.backend())? else { break };
             match self.send(event) {
                 Ok(()) => {}
                 Err(Error::Stopped) => break,
@@ -69,21 +69,23 @@ impl<'a> Line<'a> {
     }
 
     fn send(&mut self, event: Outgoing) -> Result<(), Error> {
-        let Outgoing { bytes, options } = event;
+        let Outgoing { bytes, options, mapped } = event;
         let Some((submitter, gate)) = &self.workers else {
             let whole = bytes.parts().first().map_or(&[][..], |part| part);
-            return self.segmenter.send_with(whole, options).map(drop);
+            let sent = self.segmenter.send_with(whole, options).map(drop);
+            return judged(sent, mapped.as_ref(), &self.control);
         };
         let (submitter, gate) = (submitter.clone(), Arc::clone(gate));
         let length = bytes.len();
         while !gate.enter(length, FRESH)? {
             self.publish();
         }
-        let told = Arc::clone(&gate);
-        let submitted =
-            submitter.submit_with(bytes, options, move |outcome| told.leave(length, Some(outcome)));
+        let (told, control) = (Arc::clone(&gate), Arc::clone(&self.control));
+        let submitted = submitter.submit_with(bytes, options, move |outcome| {
+            told.leave(length, judged(outcome.result, mapped.as_ref(), &control));
+        });
         submitted.map_err(|refused| {
-            gate.leave(length, None);
+            gate.leave(length, Ok(()));
             refused.error
         })
     }
@@ -105,4 +107,17 @@ impl<'a> Line<'a> {
             self.control.publish(self.segmenter.stats());
         }
     }
+}
+
+/// What became of an event, considering the file that it was in.
+fn judged(
+    sent: Result<(), Error>,
+    mapped: Option<&Mapped>,
+    control: &Control,
+) -> Result<(), Error> {
+    let Some(mapped) = mapped else { return sent };
+    if let (Ok(()), Some(path)) = (&sent, mapped.changed()) {
+        control.changed(path);
+    }
+    sent.map_err(|error| mapped.explain(error))
 }

@@ -1,4 +1,4 @@
-//! `xdpsar send`: made-up events or files, cut into datagrams.
+//! `xdpsar send`: made-up events, files or a stream, cut into datagrams.
 //!
 //! ```text
 //!  source ─▶ line ─▶ segmenter ─▶ wire          a thread of its own
@@ -8,12 +8,16 @@
 //! | module | holds |
 //! |---|---|
 //! | [`source`] | where events come from |
+//! | [`files`] | files and directories |
+//! | [`frames`] | standard input |
 //! | [`line`] | one event after the other to the segmenter or its workers |
 //! | [`gate`] | no more on the way to the workers than memory allows |
 //! | [`pool`] | buffers, used again |
 //! | [`control`] | what both threads know of each other |
 
 mod control;
+mod files;
+mod frames;
 mod gate;
 mod line;
 mod pool;
@@ -21,6 +25,7 @@ mod source;
 
 use std::{
     panic::resume_unwind,
+    sync::Arc,
     thread,
     time::{Duration, Instant},
 };
@@ -47,12 +52,15 @@ const SLICE: Duration = Duration::from_millis(20);
 pub(crate) fn run(args: &SendArgs) -> Result<Status, Failure> {
     let signals = StopFlag::install()
         .map_err(|error| Failure::system("handling SIGINT and SIGTERM", error, "report this"))?;
-    let mut source = Source::new(args)?;
+    let control = Arc::<Control>::default();
+    let mut source = Source::new(args, &control)?;
     let total = source.total();
     let mut segmenter = args.builder().open()?;
     let output = if args.json { Output::Json } else { Output::Text };
+    for skipped in source.skipped() {
+        output.tell(skipped).map_err(Failure::telling)?;
+    }
     output.tell(&SendReady::new(args, &segmenter)).map_err(Failure::telling)?;
-    let control = Control::default();
     let mut watch = Watch {
         args,
         output,
@@ -136,8 +144,10 @@ impl Watch<'_> {
         let (mtu, backend) = (segmenter.mtu(), segmenter.backend().to_string());
         // All that was queued is told already: this ends the threads.
         let StopReport { stats, .. } = segmenter.stop(Duration::ZERO);
+        let changed = control.take_changed();
         let missing = total.is_some_and(|total| stats.events_sent < total)
-            || stats.events_failed + stats.events_dropped + stats.fragments_dropped > 0;
+            || stats.events_failed + stats.events_dropped + stats.fragments_dropped > 0
+            || !changed.is_empty();
         let status = match sent {
             Err(_) => Status::Failed,
             Ok(()) if missing => Status::Lossy,
@@ -151,6 +161,7 @@ impl Watch<'_> {
             cpu_s: cpu_time().as_secs_f64(),
             backend,
             mtu,
+            changed,
             stats,
         });
         sent?;
