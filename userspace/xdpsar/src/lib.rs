@@ -39,7 +39,7 @@ pub use error::Error;
 pub use handoff::Overflow;
 pub use reassembler::{Reassembler, RecvTimeoutError, Stopper, TryRecvError};
 pub use segmenter::{
-    Buffer, EventOptions, Outcome, Refused, Segmenter, SegmenterBuilder, SegmenterStats,
+    Buffer, EventOptions, Flush, Outcome, Refused, Segmenter, SegmenterBuilder, SegmenterStats,
     SegmenterStopper, StopReport, Submitter, SyncConfig, SyncRate, SyncStats, Ticket, Ticks,
 };
 pub use stats::{Dropped, EventsLost, Stats, WorkerStats};

@@ -70,6 +70,7 @@ use xdpsar_dataplane::{
 pub use self::{
     buffer::Buffer,
     builder::SegmenterBuilder,
+    queue::Flush,
     stats::{SegmenterStats, StopReport},
     stopper::SegmenterStopper,
     submitter::{Refused, Submitter},
@@ -145,7 +146,7 @@ impl Segmenter {
     /// # Errors
     /// As [`Segmenter::send`].
     pub fn send_with(&mut self, event: &[u8], options: EventOptions) -> Result<u64, Error> {
-        self.send_payload(Payload::whole(event), options)
+        self.send_payload(Payload::whole(event), options, &|| false)
     }
 
     /// As [`Segmenter::send_with`], of an event that is gathered from parts
@@ -158,12 +159,17 @@ impl Segmenter {
         parts: &[IoSlice<'_>],
         options: EventOptions,
     ) -> Result<u64, Error> {
-        self.send_payload(Payload::parts(parts), options)
+        self.send_payload(Payload::parts(parts), options, &|| false)
     }
 
-    fn send_payload(&mut self, event: Payload<'_>, options: EventOptions) -> Result<u64, Error> {
+    fn send_payload(
+        &mut self,
+        event: Payload<'_>,
+        options: EventOptions,
+        given_up: &dyn Fn() -> bool,
+    ) -> Result<u64, Error> {
         let headers = self.headers(event.len(), &options);
-        let mut pace = self.shared.pace();
+        let mut pace = self.shared.pace().until(given_up);
         match self.sender.send_paced(&headers, event, &mut pace) {
             Ok(()) => Ok(headers.event_number),
             Err(SendError::Stopped { .. }) => {
@@ -189,6 +195,25 @@ impl Segmenter {
         let headers = self.headers(event.len(), &options);
         self.sender.send_paced(&headers, event, pace)?;
         Ok(headers.event_number)
+    }
+
+    /// As [`Segmenter::send_vectored`], but asks now and then, while it waits
+    /// for the pace or for the system, whether the event shall be `given_up`.
+    ///
+    /// # Errors
+    /// As [`Segmenter::send`]; [`Error::Stopped`], and counted as dropped, if
+    /// it was given up.
+    pub fn send_until(
+        &mut self,
+        parts: &[IoSlice<'_>],
+        options: EventOptions,
+        given_up: &dyn Fn() -> bool,
+    ) -> Result<u64, Error> {
+        let event = match parts {
+            [whole] => Payload::whole(whole),
+            _ => Payload::parts(parts),
+        };
+        self.send_payload(event, options, given_up)
     }
 
     /// What the headers of an event say. Uses up its number if it can be sent.
@@ -271,7 +296,7 @@ impl Segmenter {
     /// Waits until every event queued before, by whichever producer, has been
     /// sent or has failed, and its ticket or callback was told.
     pub fn flush(&self) {
-        self.shared.queue.flush();
+        self.shared.queue.flush().wait();
     }
 
     /// Takes no more events in, goes on sending for up to `drain`, cuts off

@@ -4,6 +4,7 @@
 mod bucket;
 
 use std::{
+    fmt,
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
     time::{Duration, Instant},
 };
@@ -105,8 +106,8 @@ impl Pacer {
         ip_bytes + ip_bytes.div_ceil(self.mtu) * self.per_datagram
     }
 
-    /// Sleeps, and spins for the last bit; returns early once `halt` is set.
-    fn wait_until(&self, due: u64, halt: &AtomicBool) {
+    /// Sleeps, and spins for the last bit; returns early once that is `over`.
+    fn wait_until(&self, due: u64, over: impl Fn() -> bool) {
         let now = self.now();
         if due <= now {
             return;
@@ -114,7 +115,7 @@ impl Pacer {
         let mut left = Duration::from_nanos(due - now);
         while let Some(sleep) = left.checked_sub(SPIN).filter(|sleep| !sleep.is_zero()) {
             std::thread::sleep(sleep.min(NAP));
-            if halt.load(Ordering::Relaxed) {
+            if over() {
                 return;
             }
             left = Duration::from_nanos(due.saturating_sub(self.now()));
@@ -129,16 +130,28 @@ impl Pacer {
 }
 
 /// The pace of one event: none, the rate, and an end when stopped.
-#[derive(Debug)]
 pub(super) struct EventPace<'a> {
     pacer: Option<&'a Pacer>,
     halt: &'a AtomicBool,
+    /// The caller's own reason to stop.
+    given_up: Option<&'a dyn Fn() -> bool>,
     begun: bool,
+}
+
+impl fmt::Debug for EventPace<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EventPace").field("pacer", &self.pacer).finish_non_exhaustive()
+    }
 }
 
 impl<'a> EventPace<'a> {
     pub(super) fn new(pacer: Option<&'a Pacer>, halt: &'a AtomicBool) -> Self {
-        Self { pacer, halt, begun: false }
+        Self { pacer, halt, given_up: None, begun: false }
+    }
+
+    /// The same, until that is so.
+    pub(super) fn until(self, given_up: &'a dyn Fn() -> bool) -> Self {
+        Self { given_up: Some(given_up), ..self }
     }
 }
 
@@ -154,17 +167,17 @@ impl Pace for EventPace<'_> {
         let waits = pacer.smooth || !self.begun;
         let due = pacer.bucket.reserve(pacer.now(), bytes);
         if waits {
-            pacer.wait_until(due, self.halt);
+            pacer.wait_until(due, || self.gives_up());
         }
         let due = pacer.bucket.pass(pacer.now(), bytes);
         if waits {
-            pacer.wait_until(due, self.halt);
+            pacer.wait_until(due, || self.gives_up());
         }
         self.begun = true;
     }
 
     fn gives_up(&self) -> bool {
-        self.halt.load(Ordering::Relaxed)
+        self.halt.load(Ordering::Relaxed) || self.given_up.is_some_and(|given_up| given_up())
     }
 }
 
@@ -244,6 +257,10 @@ mod tests {
         let mut pace = EventPace::new(Some(&pacer), &halt);
         pace.wait_for(1_000_000);
         pace.wait_for(1); // due in 8000 s
+        let halt = AtomicBool::new(false);
+        let mut pace = EventPace::new(Some(&pacer), &halt).until(&|| true);
+        pace.wait_for(1);
+        assert!(pace.gives_up());
         assert!(start.elapsed() < Duration::from_secs(10));
     }
 }

@@ -8,9 +8,12 @@
 //!  flush ◀──────────── barrier: all that was queued before is told ◀─────┘
 //! ```
 
-use std::sync::{
-    Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError,
-    atomic::{AtomicU64, AtomicUsize, Ordering, fence},
+use std::{
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicU64, AtomicUsize, Ordering, fence},
+    },
+    time::{Duration, Instant},
 };
 
 use crossbeam_channel::{Receiver, Sender, TrySendError};
@@ -101,14 +104,14 @@ impl Queue {
         self.line().number(named)
     }
 
-    /// Queues an event. Without room it waits, if it is to `wait`; a callback
-    /// must not, as it would wait for itself.
+    /// Queues an event. Without room it waits for some, so long at most; a
+    /// callback must not, as it would wait for itself.
     /// `tell` makes what is to be told, and what the producer gets.
     pub(super) fn push<T>(
         &self,
         buffer: Buffer,
         options: EventOptions,
-        wait: bool,
+        wait: Duration,
         tell: impl FnOnce(u64, &Arc<AtomicU64>) -> (Completion, T),
     ) -> Result<T, Refused> {
         let length = buffer.len();
@@ -117,13 +120,16 @@ impl Queue {
             return Err(Refused { buffer, error: error.into() });
         }
         let mut line = self.line();
+        let mut since = None;
         while line.jobs.as_ref().is_some_and(Sender::is_full) {
-            if !wait || inside_callback() {
-                line.counters.refused_full += 1;
+            let left = wait.saturating_sub(since.get_or_insert_with(Instant::now).elapsed());
+            if left.is_zero() || inside_callback() {
+                // Who has waited in vain may be about to wait again.
+                line.counters.refused_full += u64::from(wait.is_zero() || inside_callback());
                 let error = Error::QueueFull { capacity: self.capacity };
                 return Err(Refused { buffer, error });
             }
-            line = self.wait_for_room(line);
+            line = self.wait_for_room(line, left);
         }
         let Line { next_event, jobs, barrier, counters } = &mut *line;
         let Some(jobs) = jobs else {
@@ -150,14 +156,21 @@ impl Queue {
         }
     }
 
-    fn wait_for_room<'a>(&'a self, line: MutexGuard<'a, Line>) -> MutexGuard<'a, Line> {
+    fn wait_for_room<'a>(
+        &'a self,
+        line: MutexGuard<'a, Line>,
+        at_most: Duration,
+    ) -> MutexGuard<'a, Line> {
         self.waiting.fetch_add(1, Ordering::Relaxed);
         // Either the worker that makes room sees us waiting, or we see the
         // room it made.
         fence(Ordering::SeqCst);
         let full = line.jobs.as_ref().is_some_and(Sender::is_full);
         let line = match full {
-            true => self.room.wait(line).unwrap_or_else(PoisonError::into_inner),
+            true => {
+                let woken = self.room.wait_timeout(line, at_most);
+                woken.unwrap_or_else(PoisonError::into_inner).0
+            }
             false => line,
         };
         self.waiting.fetch_sub(1, Ordering::Relaxed);
@@ -175,11 +188,11 @@ impl Queue {
         }
     }
 
-    /// Waits until all that was queued before has been told what became of
-    /// it. Returns at once inside a callback, which would wait for itself.
-    pub(super) fn flush(&self) {
+    /// A flush of all that was queued before. Inside a callback, which would
+    /// wait for itself, there is nothing to wait for.
+    pub(super) fn flush(&self) -> Flush {
         if inside_callback() {
-            return;
+            return Flush(None);
         }
         let mut line = self.line();
         let next = Arc::<Barrier>::default();
@@ -189,7 +202,7 @@ impl Queue {
         drop(line);
         let told = Arc::clone(&before.told);
         drop(before);
-        told.wait();
+        Flush(Some(told))
     }
 
     /// Callbacks that panicked.
@@ -218,6 +231,23 @@ impl Job {
     pub(super) fn finish(self, result: Result<(), Error>) {
         drop(self.buffer);
         self.completion.complete(result);
+    }
+}
+
+/// A flush under way: see [`Submitter::begin_flush`](super::Submitter::begin_flush).
+#[derive(Debug)]
+#[must_use = "a flush waits only when it is told to"]
+pub struct Flush(Option<Arc<Latch>>);
+
+impl Flush {
+    /// Waits until it is done.
+    pub fn wait(&self) {
+        while !self.wait_timeout(Duration::MAX) {}
+    }
+
+    /// The same, but not longer than that. Whether it is done.
+    pub fn wait_timeout(&self, timeout: Duration) -> bool {
+        self.0.as_ref().is_none_or(|told| told.wait_timeout(timeout))
     }
 }
 
@@ -255,10 +285,10 @@ impl Latch {
         self.opened.notify_all();
     }
 
-    fn wait(&self) {
+    fn wait_timeout(&self, timeout: Duration) -> bool {
         let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let open = self.opened.wait_while(open, |open| !*open);
-        drop(open.unwrap_or_else(PoisonError::into_inner));
+        let open = self.opened.wait_timeout_while(open, timeout, |open| !*open);
+        *open.unwrap_or_else(PoisonError::into_inner).0
     }
 }
 

@@ -1,8 +1,8 @@
 //! A producer's handle on the queue.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
-use super::{Buffer, EventOptions, Outcome, Ticket, shared::Shared, ticket::Completion};
+use super::{Buffer, EventOptions, Flush, Outcome, Ticket, shared::Shared, ticket::Completion};
 use crate::Error;
 
 /// Queues events: one for each producer thread, by [`Clone`]. The events of
@@ -32,7 +32,23 @@ impl Submitter {
         buffer: impl Into<Buffer>,
         options: EventOptions,
     ) -> Result<Ticket, Refused> {
-        self.shared.queue.push(buffer.into(), options, true, Completion::ticket)
+        self.submit_timeout(buffer, options, Duration::MAX)
+    }
+
+    /// As [`Submitter::submit`], but it waits for room not longer than that.
+    /// If it waited in vain, [`SegmenterStats::queue_full`] does not count it.
+    ///
+    /// [`SegmenterStats::queue_full`]: super::SegmenterStats::queue_full
+    ///
+    /// # Errors
+    /// [`Refused`], with the buffer. No number was used.
+    pub fn submit_timeout(
+        &self,
+        buffer: impl Into<Buffer>,
+        options: EventOptions,
+        timeout: Duration,
+    ) -> Result<Ticket, Refused> {
+        self.shared.queue.push(buffer.into(), options, timeout, Completion::ticket)
     }
 
     /// As [`Submitter::submit`], but a full queue refuses.
@@ -44,7 +60,7 @@ impl Submitter {
         buffer: impl Into<Buffer>,
         options: EventOptions,
     ) -> Result<Ticket, Refused> {
-        self.shared.queue.push(buffer.into(), options, false, Completion::ticket)
+        self.submit_timeout(buffer, options, Duration::ZERO)
     }
 
     /// As [`Submitter::submit`], but `told` is called with what became of the
@@ -60,14 +76,19 @@ impl Submitter {
         told: impl FnOnce(Outcome) + Send + 'static,
     ) -> Result<(), Refused> {
         let tell = Completion::callback(Box::new(told));
-        self.shared.queue.push(buffer.into(), options, true, tell)
+        self.shared.queue.push(buffer.into(), options, Duration::MAX, tell)
     }
 
     /// Waits until every event queued before, by whichever producer, has been
     /// sent or has failed, and its ticket or callback was told. Returns at
     /// once inside a callback, which would wait for itself.
     pub fn flush(&self) {
-        self.shared.queue.flush();
+        self.begin_flush().wait();
+    }
+
+    /// As [`Submitter::flush`], for who waits for other things meanwhile.
+    pub fn begin_flush(&self) -> Flush {
+        self.shared.queue.flush()
     }
 }
 

@@ -111,6 +111,20 @@ fn a_rate_holds_within_one_event_and_between_events() {
 }
 
 #[test]
+fn a_send_can_be_given_up_while_it_waits() {
+    let (_socket, to) = receiver();
+    let mut sender = Segmenter::builder(to).mtu(1500).rate_gbps(1e-6).open().unwrap();
+    let event = vec![0; 1 << 20]; // hours, at this rate
+    let asked = std::cell::Cell::new(0);
+    let given_up = || asked.replace(asked.get() + 1) >= 2;
+    let parts = [IoSlice::new(&event[..1000]), IoSlice::new(&event[1000..])];
+    let error = sender.send_until(&parts, EventOptions::default(), &given_up).unwrap_err();
+    assert!(matches!(error, Error::Stopped), "{error}");
+    assert_eq!((sender.stats().events_dropped, sender.stats().events_failed), (1, 0));
+    assert!(asked.get() >= 3, "{asked:?}");
+}
+
+#[test]
 fn all_threads_together_keep_the_rate() {
     // 0.1 Gb/s: 4 × 100 kB by the workers and 100 kB here take 40 ms.
     let (_socket, to) = receiver();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{super::Ticket, *};
 
 fn job_of(queue: &Queue, bytes: &'static [u8]) -> Result<Ticket, Refused> {
-    queue.push(bytes.into(), EventOptions::default(), false, Completion::ticket)
+    queue.push(bytes.into(), EventOptions::default(), Duration::ZERO, Completion::ticket)
 }
 
 #[test]
@@ -28,6 +28,22 @@ fn numbers_have_no_gap_where_the_queue_was_full() {
 }
 
 #[test]
+fn a_wait_for_room_ends_and_the_buffer_comes_back() {
+    let queue = Queue::new(0, 1);
+    let _jobs = queue.open();
+    let _first = job_of(&queue, b"a").unwrap();
+    let wait = Duration::from_millis(20);
+    let begun = Instant::now();
+    let refused = queue.push(b"b".into(), EventOptions::default(), wait, Completion::ticket);
+    assert!(begun.elapsed() >= wait, "{:?}", begun.elapsed());
+    let refused = refused.unwrap_err();
+    assert!(refused.is_full());
+    assert_eq!(refused.buffer.parts()[0], b"b"[..]);
+    assert_eq!(queue.counters().refused_full, 0, "it may try again");
+    assert_eq!(queue.number(None), 1, "no number was used");
+}
+
+#[test]
 fn a_closed_queue_takes_nothing_and_hands_out_what_it_has() {
     let queue = Queue::new(0, 4);
     assert!(matches!(job_of(&queue, b"").unwrap_err().error, Error::Stopped));
@@ -47,7 +63,7 @@ fn producers_that_wait_go_on_with_room_and_are_refused_at_the_end() {
     std::thread::scope(|scope| {
         let submit = || {
             let options = EventOptions::default();
-            queue.push(Buffer::default(), options, true, Completion::ticket).map(drop)
+            queue.push(Buffer::default(), options, Duration::MAX, Completion::ticket).map(drop)
         };
         submit().unwrap();
         let waiting = scope.spawn(submit);
@@ -75,19 +91,19 @@ fn a_flush_waits_for_all_that_was_before_and_for_nothing_later() {
             std::thread::yield_now();
         }
     };
-    queue.flush(); // nothing to wait for
+    queue.flush().wait(); // nothing to wait for
     std::thread::scope(|scope| {
         let _first = job_of(&queue, b"a").unwrap();
         let first = jobs.recv().unwrap();
-        let early = scope.spawn(|| queue.flush());
+        let early = scope.spawn(|| queue.flush().wait());
         until_flushing(&first);
         let _second = job_of(&queue, b"b").unwrap();
         let second = jobs.recv().unwrap();
-        let late = scope.spawn(|| queue.flush());
+        let late = scope.spawn(|| queue.flush().wait());
         until_flushing(&second);
         let _third = job_of(&queue, b"c").unwrap();
         second.finish(Ok(()));
-        std::thread::sleep(Duration::from_millis(20));
+        assert!(!queue.flush().wait_timeout(Duration::from_millis(20)));
         assert!(!early.is_finished() && !late.is_finished(), "the first is not told yet");
         first.finish(Ok(()));
         early.join().unwrap();
