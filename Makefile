@@ -8,7 +8,7 @@ DEPS = @sh scripts/deps.sh
 DEEP = loom miri fuzz
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build test test-fast bench bench-core bench-handoff bench-lend bench-pacing bench-send soak check-deep lint fmt deny advisories ebpf ebpf-check ci deps clean
+.PHONY: help demo build test test-py test-fast bench bench-core bench-handoff bench-lend bench-pacing bench-send soak check-deep lint fmt deny advisories ebpf ebpf-check ci deps clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -22,8 +22,13 @@ build: ## the release binary, target/release/xdpsar
 	$(CARGO) build --release --locked --package xdpsar-cli
 
 test: ## all tests; those for root are skipped for anybody else (SUDO=1 runs them with sudo)
-	$(DEPS) rust build net
+	$(DEPS) rust build net python
 	@SUDO='$(SUDO)' sh scripts/test.sh --workspace
+	@SUDO='$(SUDO)' sh scripts/test-py.sh
+
+test-py: ## the Python package: built, installed in a venv below target/, its types and tests
+	$(DEPS) rust build net python
+	@SUDO='$(SUDO)' sh scripts/test-py.sh
 
 test-fast: ## unit tests only: no network, no privileges, seconds
 	$(DEPS) rust build

@@ -6,6 +6,7 @@
 #   rust   cargo is there (it is not installed from here)
 #   build  C compiler and libraries that the AF_XDP path is built with
 #   net    commands that lay network namespaces and look at them
+#   python Python with venv, for its package
 #   lint   rustfmt and clippy
 #   deny   cargo-deny
 #   ebpf   a compiler and a linker for the XDP program
@@ -94,6 +95,12 @@ net() {
     command_from ethtool ethtool
 }
 
+python() {
+    command_from python3 python3
+    # Debian has them in a package of their own.
+    have python3 && python3 -c 'import ensurepip, venv' 2>/dev/null || packages="$packages python3-venv"
+}
+
 lint() {
     if ! cargo fmt --version >/dev/null 2>&1 || ! cargo clippy --version >/dev/null 2>&1; then
         rustup component add rustfmt clippy >&2
@@ -145,7 +152,7 @@ fuzz() {
 
 for group in "$@"; do
     case "$group" in
-    rust | build | net | lint | deny | ebpf | loom | miri | fuzz) "$group" ;;
+    rust | build | net | python | lint | deny | ebpf | loom | miri | fuzz) "$group" ;;
     nightly-name) printf '%s\n' "$NIGHTLY" ;;
     *)
         say "scripts/deps.sh: no group \"$group\""

@@ -1,24 +1,17 @@
 #!/bin/sh
-# Runs the tests; arguments go to `cargo test`.
+# Runs the tests in Rust; arguments go to `cargo test`.
 #
 #   sh scripts/test.sh --workspace
 #
 # SUDO=1 builds as the caller and runs the tests as root.
 set -eu
 
-privileged=no
+. "$(dirname "$0")/privileged.sh"
 set -- --locked "$@"
-if [ "$(id -u)" = 0 ]; then
-    privileged=yes
-elif [ "${SUDO:-}" = 1 ]; then
-    privileged=yes
+if [ -n "$as_root" ]; then
     # cfg(all()) holds on every target. Environment for the tests: what cargo
     # sets, and XDPSAR_REQUIRE_PRIVILEGED.
-    set -- --config 'target."cfg(all())".runner = "sudo -E"' "$@"
-fi
-# Root in CI, or asked for: a test that cannot run there is a failure.
-if [ "$privileged" = yes ] && { [ -n "${CI:-}" ] || [ "${SUDO:-}" = 1 ]; }; then
-    export XDPSAR_REQUIRE_PRIVILEGED=1
+    set -- --config "target.\"cfg(all())\".runner = \"$as_root\"" "$@"
 fi
 
 cargo test "$@"

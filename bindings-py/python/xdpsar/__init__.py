@@ -1,0 +1,84 @@
+"""EJFAT event streams in Python: events received and sent without a copy.
+
+    import xdpsar
+
+    with xdpsar.Reassembler(data_ip="10.0.0.7") as events:
+        for event in events:
+            print(event.event_number, event.numpy("u2").mean())
+
+`Reassembler` receives, by AF_XDP or sockets; each `Event` is a read-only
+buffer that owns its memory. `Segmenter` sends whatever exports a buffer.
+NumPy is used where it is asked for, and not needed otherwise.
+"""
+
+import atexit as _atexit
+
+from ._errors import (
+    BufferTooSmall,
+    Closed,
+    ErrorCode,
+    EventTooLong,
+    Forked,
+    InternalError,
+    NotPermitted,
+    QueueFull,
+    SetupError,
+    SocketError,
+    UsageError,
+    XdpsarError,
+    XdpsarTimeout,
+)
+from ._native import (
+    Event,
+    EventIterator,
+    Reassembler,
+    Segmenter,
+    SendTicket,
+    __version__,
+    _close_all,
+)
+from ._stats import (
+    BackendInfo,
+    Dropped,
+    EventInfo,
+    EventsLost,
+    LostEvent,
+    ReassemblerStats,
+    SegmenterStats,
+    SyncStats,
+    WorkerStats,
+)
+
+__all__ = [
+    "BackendInfo",
+    "BufferTooSmall",
+    "Closed",
+    "Dropped",
+    "ErrorCode",
+    "Event",
+    "EventInfo",
+    "EventIterator",
+    "EventTooLong",
+    "EventsLost",
+    "Forked",
+    "InternalError",
+    "LostEvent",
+    "NotPermitted",
+    "QueueFull",
+    "Reassembler",
+    "ReassemblerStats",
+    "Segmenter",
+    "SegmenterStats",
+    "SendTicket",
+    "SetupError",
+    "SocketError",
+    "SyncStats",
+    "UsageError",
+    "WorkerStats",
+    "XdpsarError",
+    "XdpsarTimeout",
+    "__version__",
+]
+
+# No thread of ours may outlive the interpreter.
+_atexit.register(_close_all)

@@ -1,0 +1,136 @@
+"""What can go wrong. Messages say what was asked, what was found, what to do.
+
+Each class derives from the built-in exception that code which knows nothing
+of xdpsar would expect.
+"""
+
+from enum import IntEnum
+from typing import ClassVar
+
+
+class ErrorCode(IntEnum):
+    """E2SAR's error codes, for programs that tell errors apart by number."""
+
+    NO_ERROR = 0
+    CAUGHT_EXCEPTION = 1
+    PARSE_ERROR = 2
+    PARAMETER_ERROR = 3
+    PARAMETER_NOT_AVAILABLE = 4
+    OUT_OF_RANGE = 5
+    UNDEFINED = 6
+    NOT_FOUND = 7
+    RPC_ERROR = 8
+    SOCKET_ERROR = 9
+    MEMORY_ERROR = 10
+    LOGIC_ERROR = 11
+    SYSTEM_ERROR = 12
+    DATA_ERROR = 13
+
+
+class XdpsarError(Exception):
+    """The base of all."""
+
+    code: ClassVar[ErrorCode] = ErrorCode.UNDEFINED
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class UsageError(XdpsarError, ValueError):
+    """A value that cannot be meant."""
+
+    code = ErrorCode.PARAMETER_ERROR
+
+    def __init__(self, message: str, *, asked: str = "", found: str = "", remedy: str = "") -> None:
+        super().__init__(message)
+        self.asked = asked
+        self.found = found
+        self.remedy = remedy
+
+
+class SocketError(XdpsarError, OSError):
+    """The system refused to send or receive. `errno` says how, if it did."""
+
+    code = ErrorCode.SOCKET_ERROR
+
+    def __init__(self, message: str, *, errno: int | None = None) -> None:
+        super().__init__(message)
+        self.errno = errno
+
+
+class SetupError(SocketError):
+    """It could not be set up, and nothing stays attached, bound or running.
+
+    `kind` is one of "no_interface", "permission", "port_in_use",
+    "hook_taken", "queue_taken", "no_neighbour", "mtu", "no_such_core",
+    "unsupported", "memory", "system".
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        errno: int | None = None,
+        kind: str = "system",
+        asked: str = "",
+        found: str = "",
+        remedy: str = "",
+    ) -> None:
+        super().__init__(message, errno=errno)
+        self.kind = kind
+        self.asked = asked
+        self.found = found
+        self.remedy = remedy
+
+
+class NotPermitted(SetupError, PermissionError):
+    """A capability is missing."""
+
+    code = ErrorCode.SYSTEM_ERROR
+
+
+class EventTooLong(XdpsarError, ValueError):
+    """Longer than the 4294967295 bytes that the wire format has room for."""
+
+    code = ErrorCode.OUT_OF_RANGE
+
+
+class XdpsarTimeout(XdpsarError, TimeoutError):
+    """It did not happen in time."""
+
+    code = ErrorCode.UNDEFINED
+
+
+class Closed(XdpsarError, RuntimeError):
+    """It was closed or stopped."""
+
+    code = ErrorCode.LOGIC_ERROR
+
+
+class Forked(XdpsarError, RuntimeError):
+    """Its threads are those of the parent process."""
+
+    code = ErrorCode.LOGIC_ERROR
+
+
+class QueueFull(XdpsarError, BlockingIOError):
+    """The queue has no room; later it may."""
+
+    code = ErrorCode.MEMORY_ERROR
+
+
+class BufferTooSmall(XdpsarError, BufferError):
+    """The event has `required` bytes, and the buffer fewer."""
+
+    code = ErrorCode.MEMORY_ERROR
+
+    def __init__(self, message: str, *, required: int = 0) -> None:
+        super().__init__(message)
+        self.required = required
+
+
+class InternalError(XdpsarError, RuntimeError):
+    """A defect of ours; please report it."""
+
+    code = ErrorCode.CAUGHT_EXCEPTION

@@ -1,0 +1,316 @@
+from ctypes import Array, Structure, Union
+from collections.abc import Iterable, Iterator, Sequence
+from ipaddress import IPv4Address, IPv6Address
+from types import TracebackType
+from typing import Any, Final, Literal, Self, TypeVar, final
+
+from typing_extensions import Buffer, CapsuleType
+
+from ._stats import BackendInfo, EventInfo, LostEvent, ReassemblerStats, SegmenterStats
+
+__version__: Final[str]
+
+_CT = TypeVar("_CT", bound=Structure | Union | Array[Any])
+
+@final
+class Event:
+    """A whole event. It owns its memory, and is a read-only buffer of bytes."""
+
+    @property
+    def event_number(self) -> int: ...
+    @property
+    def data_id(self) -> int: ...
+    @property
+    def lane(self) -> int: ...
+    @property
+    def worker(self) -> int: ...
+    @property
+    def fragments(self) -> int: ...
+    @property
+    def tick(self) -> int | None: ...
+    @property
+    def entropy(self) -> int | None: ...
+    @property
+    def nbytes(self) -> int: ...
+    @property
+    def readonly(self) -> bool: ...
+    def __len__(self) -> int: ...
+    def __bool__(self) -> bool: ...
+    def __bytes__(self) -> bytes: ...
+    def __buffer__(self, flags: int, /) -> memoryview: ...
+    def view(self, format: str = "B", shape: Sequence[int] | None = None) -> memoryview[Any]:
+        """A view of its bytes, as items of a `struct` format and in a shape."""
+    def numpy(
+        self,
+        dtype: Any = None,
+        shape: Sequence[int] | int | None = None,
+        *,
+        offset: int = 0,
+        strict: bool = True,
+    ) -> Any:
+        """Its bytes as a NumPy array of `dtype` (default: unsigned bytes), from
+        `offset` on, without a copy, and read-only. Bytes left over are a
+        ValueError, unless not `strict`."""
+    def cast(self, ctype: type[_CT], offset: int = 0) -> _CT:
+        """A `ctypes` structure or array of its bytes: a copy, to be written to."""
+    def copy_into(self, dst: Buffer, offset: int = 0) -> int:
+        """Copies its bytes to `dst` from `offset` on; returns how many."""
+    def __dlpack__(
+        self,
+        *,
+        stream: Any = None,
+        max_version: tuple[int, int] | None = None,
+        dl_device: tuple[int, int] | None = None,
+        copy: bool | None = None,
+    ) -> CapsuleType: ...
+    def __dlpack_device__(self) -> tuple[int, int]: ...
+    def release(self) -> None:
+        """Gives its memory back now; BufferError while views of it live."""
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self,
+        *_exception: type[BaseException] | BaseException | TracebackType | None,
+    ) -> None: ...
+    def __reduce_ex__(self, protocol: Any, /) -> tuple[Any, ...]: ...
+
+@final
+class Reassembler:
+    """Receives events from its construction on, until it is closed.
+
+    Methods may be called from any thread; each event goes to one of them.
+
+    data_ip: address to listen on; "0.0.0.0" for any, by sockets.
+    port, ports: first UDP port, and how many: a power of two.
+    backend, interface: AF_XDP, sockets, or what suits; `backend` says why.
+    threads, cores: workers, and cores to pin them to.
+    event_timeout: an event without progress for so many seconds is lost;
+    event_lifetime: and one that is this old, however it grows.
+    memory: bytes for events in progress, queued, and held by you (1 GiB);
+    on_budget: what happens to a new event when they are used up.
+    max_event: longest event accepted.
+    queue, overflow: events that wait for you (1000), and what happens to the
+    next: dropped and counted, or the worker waits.
+    wait, consumer_wait: how workers, and you, wait for the next.
+    lane, lanes, lb_header: how datagrams are spread over the workers, and
+    whether they carry the LB header.
+    attach, copy, layout, lend, checksum, busy_poll: of AF_XDP.
+    socket_buffer, gro: of sockets.
+    """
+
+    def __new__(
+        cls,
+        *,
+        data_ip: str | IPv4Address | IPv6Address,
+        port: int = 19522,
+        ports: int = 1,
+        backend: Literal["auto", "xdp", "socket"] = "auto",
+        interface: str | None = None,
+        threads: int | None = None,
+        cores: Sequence[int] | None = None,
+        event_timeout: float = 0.5,
+        event_lifetime: float | None = None,
+        memory: int | None = None,
+        max_event: int | None = None,
+        on_budget: Literal["refuse", "evict"] = "refuse",
+        queue: int | None = None,
+        overflow: Literal["drop", "block"] = "drop",
+        wait: Literal["adaptive", "spin", "sleep"] = "adaptive",
+        consumer_wait: Literal["adaptive", "spin", "sleep"] = "adaptive",
+        lane: Literal["port", "entropy"] = "port",
+        lanes: int | None = None,
+        lb_header: Literal["auto", "keep", "none"] = "auto",
+        attach: Literal["auto", "native", "generic"] = "auto",
+        copy: Literal["auto", "copy", "zero-copy"] = "auto",
+        layout: Literal["auto", "queue-per-core", "fan-out"] = "auto",
+        lend: Literal["auto", "on", "off"] = "auto",
+        checksum: Literal["auto", "off", "strict"] = "auto",
+        busy_poll: int | None = None,
+        socket_buffer: int | None = None,
+        gro: bool = True,
+    ) -> Self: ...
+    def recv(self, timeout: float | None = None) -> Event:
+        """Waits for the next event. XdpsarTimeout; Closed at the end."""
+    def try_recv(self) -> Event | None:
+        """The next event if one is there."""
+    def recv_many(
+        self, max_events: int = 64, timeout: float | None = None, *, min_events: int = 1
+    ) -> list[Event]:
+        """Waits for `min_events`, and takes up to `max_events` that are there;
+        fewer, or none, when the time is over."""
+    def recv_into(self, buffer: Buffer, timeout: float | None = None) -> EventInfo:
+        """Copies the next event into a writable buffer. BufferTooSmall says
+        how long it must be; the event stays the next one."""
+    def __iter__(self) -> EventIterator: ...
+    def events(
+        self, *, max_events: int | None = None, timeout: float | None = None
+    ) -> EventIterator:
+        """Events, until there were so many, or none has come for so long."""
+    def lost(self, max_items: int = 0) -> list[LostEvent]:
+        """Reports of lost events, each once; all that there are if 0."""
+    @property
+    def stats(self) -> ReassemblerStats: ...
+    @property
+    def backend(self) -> BackendInfo: ...
+    @property
+    def data_ip(self) -> str: ...
+    @property
+    def ports(self) -> range: ...
+    @property
+    def closed(self) -> bool: ...
+    def stop(self) -> None:
+        """Receives no more; what is queued can still be had, then comes the end."""
+    def close(self) -> None:
+        """Receives no more, drops what is queued, frees interface and ports."""
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self,
+        *_exception: type[BaseException] | BaseException | TracebackType | None,
+    ) -> None: ...
+
+@final
+class EventIterator(Iterator[Event]):
+    """Events, until the reassembler is stopped or closed, or a limit is reached."""
+
+    def __iter__(self) -> Self: ...
+    def __next__(self) -> Event: ...
+
+@final
+class Segmenter:
+    """Sends events to `to`: "ip", "ip:port" or "[ipv6]:port" of a load balancer
+    or of a receiver.
+
+    Methods may be called from any thread; sends take turns.
+
+    data_id, first_event: of events that name no other.
+    ports: of a receiver without a load balancer: a power of two.
+    sockets: flows, each from a source port of its own.
+    threads, cores, queue: of `submit`: senders, where they are pinned, and
+    how many events may wait.
+    mtu: largest IP datagram (default: the route's, 9000 at most).
+    rate_gbps, smooth, count_ethernet, kernel_pacing: no faster than that, of
+    all threads together; spread within an event or not; what counts.
+    backend, xdp_queue, copy: how datagrams get to the system.
+    source, dscp, connected, send_buffer: of the sockets.
+    lb_version: of the LB header, or None for no such header.
+    patience: seconds without progress after which an event has failed.
+    ticks: LB event numbers by the clock, or the events' own.
+    """
+
+    def __new__(
+        cls,
+        to: str,
+        /,
+        *,
+        data_id: int = 0,
+        first_event: int = 0,
+        ports: int = 1,
+        sockets: int = 4,
+        threads: int | None = None,
+        cores: Sequence[int] | None = None,
+        queue: int = 1024,
+        mtu: int | None = None,
+        rate_gbps: float | None = None,
+        smooth: bool = True,
+        count_ethernet: bool = False,
+        kernel_pacing: bool = False,
+        backend: Literal["auto", "gso", "mmsg", "xdp"] = "auto",
+        xdp_queue: int | None = None,
+        copy: Literal["auto", "copy", "zero-copy"] = "auto",
+        source: str | IPv4Address | IPv6Address | None = None,
+        dscp: int | None = None,
+        connected: bool = True,
+        lb_version: Literal[2, 3] | None = 2,
+        send_buffer: int | None = None,
+        patience: float = 5.0,
+        ticks: Literal["clock", "event_number"] = "clock",
+    ) -> Self: ...
+    def send(
+        self,
+        data: Buffer,
+        /,
+        *,
+        event_number: int | None = None,
+        data_id: int | None = None,
+        entropy: int | None = None,
+        tick: int | None = None,
+    ) -> int:
+        """Sends an event in this thread; returns its number when the kernel
+        has taken all of it."""
+    def send_vectored(
+        self,
+        parts: Iterable[Buffer],
+        /,
+        *,
+        event_number: int | None = None,
+        data_id: int | None = None,
+        entropy: int | None = None,
+        tick: int | None = None,
+    ) -> int:
+        """Sends one event that is gathered from several buffers, without a copy."""
+    def submit(
+        self,
+        data: Buffer,
+        /,
+        *,
+        event_number: int | None = None,
+        data_id: int | None = None,
+        entropy: int | None = None,
+        tick: int | None = None,
+        timeout: float | None = None,
+    ) -> SendTicket:
+        """Queues an event for the sender threads, and waits while the queue is
+        full. The buffer is not copied, and stays exported until it is sent."""
+    def try_submit(
+        self,
+        data: Buffer,
+        /,
+        *,
+        event_number: int | None = None,
+        data_id: int | None = None,
+        entropy: int | None = None,
+        tick: int | None = None,
+    ) -> SendTicket | None:
+        """The same; None if the queue is full."""
+    def flush(self, timeout: float | None = None) -> bool:
+        """Waits until all that was queued before was sent or has failed; False
+        when the time is over."""
+    def close(self, *, drain: bool = True, timeout: float | None = None) -> None:
+        """Takes no more, sends what is queued if it is to `drain`, cuts off the
+        rest, and ends all threads."""
+    @property
+    def stats(self) -> SegmenterStats: ...
+    @property
+    def to(self) -> str: ...
+    @property
+    def mtu(self) -> int: ...
+    @property
+    def max_payload(self) -> int: ...
+    @property
+    def backend(self) -> str: ...
+    @property
+    def reason(self) -> str: ...
+    @property
+    def closed(self) -> bool: ...
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self,
+        *_exception: type[BaseException] | BaseException | TracebackType | None,
+    ) -> None: ...
+
+@final
+class SendTicket:
+    """A queued event's receipt. Dropping it changes nothing for the event."""
+
+    @property
+    def event_number(self) -> int: ...
+    def done(self) -> bool:
+        """Whether it is known what became of the event."""
+    def result(self, timeout: float | None = None) -> int:
+        """Waits until the kernel has taken all of it; returns its number."""
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        """Waits likewise; returns what `result` would raise."""
+
+def _rebuild_event(bytes: Buffer, event_number: int, facts: tuple[Any, ...]) -> Event: ...
+def _live_objects() -> dict[str, int]: ...
+def _close_all() -> None: ...
+def _panic() -> None: ...

@@ -1,0 +1,67 @@
+//! The native half of the Python package `xdpsar`.
+//!
+//! ```text
+//!  xdpsar (Python): names, exceptions, statistics as dataclasses, NumPy views
+//!     │
+//!  xdpsar._native: this crate: arguments, the GIL, who owns which memory
+//!     │
+//!  xdpsar (Rust): everything else
+//! ```
+//!
+//! | module | holds |
+//! |---|---|
+//! | `reassembler`, `receive` | receiving: the class, and how it waits |
+//! | `event` | an event, and its memory as a Python buffer |
+//! | `segmenter`, `sending`, `ticket` | sending: the class, how it waits, and receipts |
+//! | `options` | keyword arguments to builders |
+//! | `export` | memory of other Python objects: borrowed, and given back |
+//! | `error` | failures as the exceptions of `xdpsar._errors` |
+//! | `turns`, `wait` | threads taking turns; without the GIL, but with an ear for signals |
+//! | `origin` | forks, and how many of our objects live |
+//!
+//! No call into Python is made while a lock of ours is held, and no lock is
+//! waited for with the GIL: whoever holds the lock may need the GIL to go on.
+#![deny(unsafe_code)]
+
+use pyo3::prelude::*;
+
+mod error;
+#[allow(unsafe_code, reason = "fills Py_buffer structures and keeps what they point to")]
+mod event;
+#[allow(unsafe_code, reason = "borrows the memory of Python objects")]
+mod export;
+mod options;
+#[allow(unsafe_code, reason = "registers a fork handler")]
+mod origin;
+mod reassembler;
+mod receive;
+mod segmenter;
+mod sending;
+mod ticket;
+mod turns;
+mod wait;
+
+/// Natively implemented parts of xdpsar; import them from `xdpsar`.
+#[pymodule]
+mod _native {
+    #[pymodule_export]
+    use crate::{
+        event::{PyEvent, rebuild_event},
+        origin::{close_all, inject_panic, live_objects},
+        reassembler::PyReassembler,
+        receive::EventIterator,
+        segmenter::PySegmenter,
+        ticket::PyTicket,
+    };
+
+    /// Version of the crate, and so of the package.
+    #[pymodule_export]
+    #[expect(non_upper_case_globals, reason = "a Python name")]
+    const __version__: &str = env!("CARGO_PKG_VERSION");
+
+    #[pymodule_init]
+    fn init(_module: &pyo3::Bound<'_, pyo3::types::PyModule>) -> pyo3::PyResult<()> {
+        crate::origin::watch_forks();
+        Ok(())
+    }
+}

@@ -1,0 +1,427 @@
+//! The receiver as a Python class.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
+
+use pyo3::{exceptions::PyValueError, prelude::*, types::PyTuple};
+use xdpsar::{
+    AttachMode, Backend, BudgetPolicy, Checksum, CopyMode, LaneMode, Layout, LbFraming, Lend,
+    LostEvent, Overflow, Reassembler, SocketOptions, Wait, XdpOptions,
+};
+
+use crate::{
+    error,
+    event::PyEvent,
+    export::Export,
+    options::{DATA_PORT, ip, seconds, word},
+    origin::{Close, Live, Origin, close_at_exit},
+    receive::{EventIterator, Next, Open, Receiver, State, stats},
+    wait::Deadline,
+};
+
+const WAITS: &[(&str, Wait)] =
+    &[("adaptive", Wait::Adaptive), ("spin", Wait::Spin), ("sleep", Wait::Sleep)];
+
+/// Receives events from its construction on, until it is closed: see
+/// `xdpsar.Reassembler`'s stub for the options.
+#[pyclass(name = "Reassembler", module = "xdpsar", frozen, weakref)]
+pub(crate) struct PyReassembler {
+    open: Arc<Open>,
+    origin: Origin,
+    data_ip: IpAddr,
+    ports: (u32, u32),
+    backend: String,
+    _live: Live,
+}
+
+impl PyReassembler {
+    /// The receiver, unless it was closed.
+    pub(crate) fn if_open(&self, py: Python<'_>) -> PyResult<Option<Arc<Receiver>>> {
+        self.origin.check(py, "Reassembler")?;
+        Ok(self.open.running())
+    }
+
+    fn receiver(&self, py: Python<'_>, what: &str) -> PyResult<Arc<Receiver>> {
+        self.if_open(py)?.ok_or_else(|| {
+            let message = format!("{what} of a closed reassembler: make a new one");
+            error::raise(py, "Closed", message)
+        })
+    }
+
+    fn next(&self, py: Python<'_>, what: &str, timeout: Option<f64>) -> PyResult<xdpsar::Event> {
+        let deadline = Deadline::after(timeout)?;
+        let receiver = self.receiver(py, what)?;
+        match receiver.next(py, deadline)? {
+            Some(Next::Event(event)) => Ok(event),
+            Some(Next::End) => Err(receiver.ended(py)),
+            None => Err(error::raise(
+                py,
+                "XdpsarTimeout",
+                format!(
+                    "{what}: no event within {} s; wait longer, or see in `stats` what came \
+                     instead",
+                    timeout.unwrap_or(f64::INFINITY)
+                ),
+            )),
+        }
+    }
+}
+
+#[pymethods]
+impl PyReassembler {
+    #[new]
+    #[pyo3(signature = (
+        *, data_ip, port = DATA_PORT, ports = 1, backend = "auto", interface = None,
+        threads = None, cores = None, event_timeout = 0.5, event_lifetime = None, memory = None,
+        max_event = None, on_budget = "refuse", queue = None, overflow = "drop",
+        wait = "adaptive", consumer_wait = "adaptive", lane = "port", lanes = None,
+        lb_header = "auto", attach = "auto", copy = "auto", layout = "auto", lend = "auto",
+        checksum = "auto", busy_poll = None, socket_buffer = None, gro = true,
+    ), text_signature = "(*, data_ip, port=19522, ports=1, backend='auto', interface=None, \
+        threads=None, cores=None, event_timeout=0.5, event_lifetime=None, memory=None, \
+        max_event=None, on_budget='refuse', queue=None, overflow='drop', wait='adaptive', \
+        consumer_wait='adaptive', lane='port', lanes=None, lb_header='auto', attach='auto', \
+        copy='auto', layout='auto', lend='auto', checksum='auto', busy_poll=None, \
+        socket_buffer=None, gro=True)")]
+    #[expect(clippy::too_many_arguments, reason = "keyword arguments, in Python")]
+    fn new(
+        py: Python<'_>,
+        data_ip: &Bound<'_, PyAny>,
+        port: u16,
+        ports: u16,
+        backend: &str,
+        interface: Option<String>,
+        threads: Option<usize>,
+        cores: Option<Vec<usize>>,
+        event_timeout: f64,
+        event_lifetime: Option<f64>,
+        memory: Option<u64>,
+        max_event: Option<u32>,
+        on_budget: &str,
+        queue: Option<usize>,
+        overflow: &str,
+        wait: &str,
+        consumer_wait: &str,
+        lane: &str,
+        lanes: Option<u16>,
+        lb_header: &str,
+        attach: &str,
+        copy: &str,
+        layout: &str,
+        lend: &str,
+        checksum: &str,
+        busy_poll: Option<u16>,
+        socket_buffer: Option<usize>,
+        gro: bool,
+    ) -> PyResult<Self> {
+        let data_ip = ip(data_ip)?;
+        let socket = SocketOptions::default();
+        let socket = SocketOptions { buffer: socket_buffer.unwrap_or(socket.buffer), gro };
+        let xdp = XdpOptions {
+            interface,
+            attach: word(
+                py,
+                "attach",
+                attach,
+                &[
+                    ("auto", AttachMode::Auto),
+                    ("native", AttachMode::Native),
+                    ("generic", AttachMode::Generic),
+                ],
+            )?,
+            copy: word(
+                py,
+                "copy",
+                copy,
+                &[
+                    ("auto", CopyMode::Auto),
+                    ("copy", CopyMode::Copy),
+                    ("zero-copy", CopyMode::ZeroCopy),
+                ],
+            )?,
+            layout: word(
+                py,
+                "layout",
+                layout,
+                &[
+                    ("auto", Layout::Auto),
+                    ("queue-per-core", Layout::QueuePerCore),
+                    ("fan-out", Layout::FanOut),
+                ],
+            )?,
+            lend: word(
+                py,
+                "lend",
+                lend,
+                &[("auto", Lend::Auto), ("on", Lend::On), ("off", Lend::Off)],
+            )?,
+            checksum: word(
+                py,
+                "checksum",
+                checksum,
+                &[("auto", Checksum::Auto), ("off", Checksum::Off), ("strict", Checksum::Strict)],
+            )?,
+            busy_poll,
+            ..XdpOptions::default()
+        };
+        let mut builder = Reassembler::builder(SocketAddr::new(data_ip, port))
+            .ports(ports)
+            .backend(word(
+                py,
+                "backend",
+                backend,
+                &[("auto", Backend::Auto), ("xdp", Backend::Xdp), ("socket", Backend::Socket)],
+            )?)
+            .cores(cores.unwrap_or_default())
+            .timeout(seconds(py, "event_timeout", event_timeout)?)
+            .on_budget(word(
+                py,
+                "on_budget",
+                on_budget,
+                &[("refuse", BudgetPolicy::RefuseNew), ("evict", BudgetPolicy::EvictOldest)],
+            )?)
+            .overflow(word(
+                py,
+                "overflow",
+                overflow,
+                &[("drop", Overflow::DropNewest), ("block", Overflow::Block)],
+            )?)
+            .wait(word(py, "wait", wait, WAITS)?)
+            .consumer_wait(word(py, "consumer_wait", consumer_wait, WAITS)?)
+            .lane_mode(word(
+                py,
+                "lane",
+                lane,
+                &[("port", LaneMode::Port), ("entropy", LaneMode::Entropy)],
+            )?)
+            .lb_header(word(
+                py,
+                "lb_header",
+                lb_header,
+                &[("auto", LbFraming::Auto), ("keep", LbFraming::Keep), ("none", LbFraming::None)],
+            )?)
+            .socket(socket)
+            .xdp(xdp);
+        if let Some(threads) = threads {
+            builder = builder.workers(threads);
+        }
+        if let Some(lifetime) = event_lifetime {
+            builder = builder.lifetime(seconds(py, "event_lifetime", lifetime)?);
+        }
+        if let Some(memory) = memory {
+            builder = builder.memory(memory);
+        }
+        if let Some(max_event) = max_event {
+            builder = builder.max_event(max_event);
+        }
+        if let Some(queue) = queue {
+            builder = builder.queue(queue);
+        }
+        if let Some(lanes) = lanes {
+            builder = builder.lanes(lanes);
+        }
+        let started = py.detach(|| builder.start());
+        let receiver = started.map_err(|error| error::from_library(py, &error))?;
+        // Two strings, an enum, a list of strings: it cannot fail.
+        let backend = serde_json::to_string(receiver.backend()).unwrap_or_default();
+        let open = Arc::new(Open::new(Receiver::new(receiver)));
+        close_at_exit(&open);
+        let ports = (u32::from(port), u32::from(port) + u32::from(ports));
+        let origin = Origin::here();
+        Ok(Self { open, origin, data_ip, ports, backend, _live: Live::reassembler() })
+    }
+
+    /// Waits for the next event.
+    #[pyo3(signature = (timeout = None))]
+    fn recv(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<PyEvent> {
+        self.next(py, "recv", timeout).map(PyEvent::new)
+    }
+
+    /// The next event if one is there, else None.
+    fn try_recv(&self, py: Python<'_>) -> PyResult<Option<PyEvent>> {
+        let receiver = self.receiver(py, "try_recv")?;
+        match receiver.try_next() {
+            Some(Next::Event(event)) => Ok(Some(PyEvent::new(event))),
+            Some(Next::End) => Err(receiver.ended(py)),
+            None => Ok(None),
+        }
+    }
+
+    /// Waits for `min_events`, and returns up to `max_events` that are there;
+    /// fewer, or none, when the time is over.
+    #[pyo3(signature = (max_events = 64, timeout = None, *, min_events = 1))]
+    fn recv_many(
+        &self,
+        py: Python<'_>,
+        max_events: usize,
+        timeout: Option<f64>,
+        min_events: usize,
+    ) -> PyResult<Vec<PyEvent>> {
+        let deadline = Deadline::after(timeout)?;
+        if max_events == 0 || min_events > max_events {
+            return Err(PyValueError::new_err(format!(
+                "recv_many of {min_events} to {max_events} events: there are none such; name a \
+                 max_events of 1 or more, and no more min_events than that"
+            )));
+        }
+        let receiver = self.receiver(py, "recv_many")?;
+        match receiver.next_many(py, deadline, min_events, max_events)? {
+            Some(events) => Ok(events.into_iter().map(PyEvent::new).collect()),
+            None => Err(receiver.ended(py)),
+        }
+    }
+
+    /// Copies the next event into a writable buffer, and returns the event's
+    /// facts. If the buffer is too short, the event stays the next one.
+    #[pyo3(signature = (buffer, timeout = None))]
+    fn recv_into(
+        &self,
+        py: Python<'_>,
+        buffer: &Bound<'_, PyAny>,
+        timeout: Option<f64>,
+    ) -> PyResult<Py<PyAny>> {
+        let buffer = Export::writable(buffer)?;
+        let event = self.next(py, "recv_into", timeout)?;
+        if event.len() > buffer.len() {
+            let error = error::too_small(py, event.len(), buffer.len());
+            // Unless it was closed meanwhile.
+            if let Some(receiver) = self.open.running() {
+                receiver.keep(vec![event]);
+            }
+            return Err(error);
+        }
+        buffer.write(py, 0, &event);
+        let facts = (
+            event.event_number(),
+            event.data_id(),
+            event.len(),
+            event.fragments(),
+            event.lane(),
+            event.worker(),
+            event.tick(),
+            event.entropy(),
+        );
+        let class = py.import("xdpsar._stats")?.getattr("EventInfo")?;
+        Ok(class.call1(facts)?.unbind())
+    }
+
+    /// Events until the end: closed or stopped.
+    fn __iter__(slf: Bound<'_, Self>) -> PyResult<EventIterator> {
+        EventIterator::new(slf.unbind(), None, None)
+    }
+
+    /// Events, until there were `max_events`, or none has come for `timeout`
+    /// seconds, or the end.
+    #[pyo3(signature = (*, max_events = None, timeout = None))]
+    fn events(
+        slf: Bound<'_, Self>,
+        max_events: Option<usize>,
+        timeout: Option<f64>,
+    ) -> PyResult<EventIterator> {
+        EventIterator::new(slf.unbind(), max_events, timeout)
+    }
+
+    /// Reports of lost events, each once; `max_items` at most, if not 0.
+    #[pyo3(signature = (max_items = 0))]
+    fn lost(&self, py: Python<'_>, max_items: usize) -> PyResult<Vec<Py<PyAny>>> {
+        self.origin.check(py, "Reassembler")?;
+        let at_most = if max_items == 0 { usize::MAX } else { max_items };
+        let lost = match &mut *self.open.state() {
+            State::Running(receiver) => receiver.lost(at_most),
+            State::Closed { lost, .. } => lost.drain(..at_most.min(lost.len())).collect(),
+        };
+        let class = py.import("xdpsar._stats")?.getattr("LostEvent")?;
+        let report = |lost: LostEvent| {
+            let LostEvent { event_number, data_id, length, fragments, bytes, cause } = lost;
+            let facts = (event_number, data_id, length, fragments, bytes, cause.as_str());
+            class.call1(facts).map(Bound::unbind)
+        };
+        lost.into_iter().map(report).collect()
+    }
+
+    /// What has become of everything received.
+    #[getter]
+    fn stats(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        self.origin.check(py, "Reassembler")?;
+        let receiver = match &*self.open.state() {
+            State::Running(receiver) => Ok(Arc::clone(receiver)),
+            State::Closed { stats, .. } => Err(stats.clone()),
+        };
+        // Not with the GIL: it waits while another thread closes.
+        let json = receiver.map_or_else(|last| last, |receiver| py.detach(|| stats(&receiver)));
+        let module = py.import("xdpsar._stats")?;
+        module.call_method1("reassembler_stats", (json,)).map(Bound::unbind)
+    }
+
+    /// AF_XDP or sockets, and why.
+    #[getter]
+    fn backend(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        let module = py.import("xdpsar._stats")?;
+        module.call_method1("backend_info", (&self.backend,)).map(Bound::unbind)
+    }
+
+    /// The address that it listens on.
+    #[getter]
+    fn data_ip(&self) -> String {
+        self.data_ip.to_string()
+    }
+
+    /// The UDP ports that it listens on.
+    #[getter]
+    fn ports<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        py.import("builtins")?.call_method1("range", self.ports)
+    }
+
+    /// Whether it was closed.
+    #[getter]
+    fn closed(&self) -> bool {
+        self.open.running().is_none()
+    }
+
+    /// Stops receiving. Events in the queue can still be received, and then
+    /// comes the end.
+    fn stop(&self, py: Python<'_>) -> PyResult<()> {
+        if let Some(receiver) = self.if_open(py)? {
+            receiver.inner.stop();
+        }
+        Ok(())
+    }
+
+    /// Stops receiving, frees interface and ports, and drops what nobody has
+    /// received. When it returns, the ports can be bound again.
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        self.origin.check(py, "Reassembler")?;
+        py.detach(|| self.open.close());
+        Ok(())
+    }
+
+    fn __enter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
+        slf
+    }
+
+    #[pyo3(signature = (*_exception))]
+    fn __exit__(&self, py: Python<'_>, _exception: &Bound<'_, PyTuple>) -> PyResult<()> {
+        self.close(py)
+    }
+
+    fn __repr__(&self) -> String {
+        let (first, end) = self.ports;
+        let closed = if self.closed() { ", closed" } else { "" };
+        format!("<xdpsar.Reassembler {} ports {first}-{}{closed}>", self.data_ip, end - 1)
+    }
+}
+
+impl Drop for PyReassembler {
+    fn drop(&mut self) {
+        if !self.origin.is_here() {
+            // The threads are the parent's, and nobody's here to join.
+            std::mem::forget(Arc::clone(&self.open));
+            return;
+        }
+        // Without the GIL, unless the interpreter is ending: then it was
+        // closed by `close_all`.
+        Python::try_attach(|py| py.detach(|| self.open.close()));
+    }
+}

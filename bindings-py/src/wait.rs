@@ -1,0 +1,93 @@
+//! Waiting without the GIL, but with an ear for signals.
+
+use std::{
+    cell::Cell,
+    time::{Duration, Instant},
+};
+
+use pyo3::{exceptions::PyValueError, prelude::*};
+
+/// Longest wait before Python may handle a signal: Ctrl-C within 100 ms.
+pub(crate) const SLICE: Duration = Duration::from_millis(50);
+
+/// Until when to wait; `None` is for ever.
+#[derive(Clone, Copy)]
+pub(crate) struct Deadline(Option<Instant>);
+
+impl Deadline {
+    /// From Python's `timeout: float | None`, in seconds.
+    pub(crate) fn after(timeout: Option<f64>) -> PyResult<Self> {
+        let Some(seconds) = timeout else { return Ok(Self(None)) };
+        if seconds.is_nan() || seconds < 0.0 {
+            return Err(PyValueError::new_err(format!(
+                "a timeout of {seconds} s: time runs forward only; name 0 or more, or None to \
+                 wait without end"
+            )));
+        }
+        // What no clock can tell is without end.
+        let timeout = Duration::try_from_secs_f64(seconds).ok();
+        Ok(Self(timeout.and_then(|timeout| Instant::now().checked_add(timeout))))
+    }
+
+    fn left(self) -> Option<Duration> {
+        self.0.map(|at| at.saturating_duration_since(Instant::now()))
+    }
+
+    pub(crate) fn is_over(self) -> bool {
+        self.left().is_some_and(|left| left.is_zero())
+    }
+}
+
+/// Calls `wait` with the GIL released, for a slice at a time, until it gives
+/// something or the deadline is over (`None`). Between slices Python handles
+/// signals.
+pub(crate) fn interruptible<T: Send>(
+    py: Python<'_>,
+    deadline: Deadline,
+    mut wait: impl FnMut(Duration) -> Option<T> + Send,
+) -> PyResult<Option<T>> {
+    loop {
+        let slice = deadline.left().map_or(SLICE, |left| left.min(SLICE));
+        if let Some(done) = py.detach(|| wait(slice)) {
+            return Ok(Some(done));
+        }
+        py.check_signals()?;
+        if deadline.is_over() {
+            return Ok(None);
+        }
+    }
+}
+
+/// For code that runs without the GIL and cannot be cut into slices: whether
+/// a signal's handler has raised something, asked once a slice.
+pub(crate) struct SignalWatch {
+    next: Cell<Instant>,
+    raised: Cell<Option<PyErr>>,
+    over: Cell<bool>,
+}
+
+impl SignalWatch {
+    pub(crate) fn new() -> Self {
+        let next = Cell::new(Instant::now() + SLICE);
+        Self { next, raised: Cell::new(None), over: Cell::new(false) }
+    }
+
+    /// Whether to stop. Once so, for good.
+    pub(crate) fn has_raised(&self) -> bool {
+        let now = Instant::now();
+        if self.over.get() || now < self.next.get() {
+            return self.over.get();
+        }
+        self.next.set(now + SLICE);
+        if let Err(error) = Python::attach(|py| py.check_signals()) {
+            self.raised.set(Some(error));
+            self.over.set(true);
+        }
+        self.over.get()
+    }
+
+    /// What was raised.
+    pub(crate) fn into_raised(self) -> Option<PyErr> {
+        self.raised.into_inner()
+    }
+}

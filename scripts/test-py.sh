@@ -1,0 +1,63 @@
+#!/bin/sh
+# Builds the Python package as a user would get it, and tests what was
+# installed, in a virtual environment below target/ and an empty directory.
+# Arguments go to pytest.
+#
+#   sh scripts/test-py.sh [-k NAME]
+#
+# SUDO=1 builds as the caller and runs the tests as root.
+set -eu
+
+cd "$(dirname "$0")/.."
+. scripts/privileged.sh
+
+if ! python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
+    printf '%s\n' "The Python package needs Python 3.11 or later: this is $(python3 --version)." \
+        'Put a later python3 first in PATH.' >&2
+    exit 1
+fi
+
+target=$(cargo metadata --format-version 1 --no-deps --locked |
+    python3 -c 'import json, sys; print(json.load(sys.stdin)["target_directory"])')
+python=$target/python
+env=$python/env
+mkdir -p "$python"
+
+# Made anew for another Python, or other requirements.
+wanted=$(python3 --version; cat bindings-py/requirements.txt)
+if [ "$(cat "$python/made-for" 2>/dev/null)" != "$wanted" ]; then
+    rm -rf "$env" "$python/made-for"
+    python3 -m venv "$env"
+    "$env/bin/pip" install --quiet --disable-pip-version-check --requirement bindings-py/requirements.txt
+    printf '%s\n' "$wanted" >"$python/made-for"
+fi
+
+printf '\n=== wheel and sdist\n'
+rm -rf "$python/dist" "$python/sdist" "$python/empty"
+mkdir -p "$python/sdist" "$python/empty"
+"$env/bin/maturin" build --release --locked --quiet --out "$python/dist"
+"$env/bin/maturin" sdist --out "$python/dist"
+"$env/bin/pip" install --quiet --disable-pip-version-check --force-reinstall --no-deps "$python"/dist/*.whl
+# The sdist has all that cargo asks for, and the object that is compiled in.
+tar -C "$python/sdist" --strip-components 1 -xf "$python"/dist/*.tar.gz
+cargo metadata --quiet --format-version 1 --offline \
+    --manifest-path "$python/sdist/bindings-py/Cargo.toml" >/dev/null
+cmp xdp-ebpf/prebuilt/xdpsar-steer.o "$python/sdist/xdp-ebpf/prebuilt/xdpsar-steer.o"
+ls -l "$python/dist"
+
+cd "$python/empty"
+printf '\n=== types\n'
+"$env/bin/mypy" --cache-dir "$python/mypy" --strict --package xdpsar
+cat >allowed <<'EOF'
+# Before 3.12, Python code does not see that a class is a buffer.
+xdpsar\._native\.Event\.__buffer__
+# Whoever imports all of it gets what begins with an underscore as well.
+xdpsar\._native\.__all__
+# Fields of ctypes structures.
+xdpsar\.tests\..*
+EOF
+"$env/bin/stubtest" xdpsar --allowlist allowed --ignore-unused-allowlist
+
+printf '\n=== tests\n'
+# shellcheck disable=SC2086 # a command and its option, or nothing
+$as_root "$env/bin/pytest" -p no:cacheprovider -o faulthandler_timeout=120 --quiet -rs --pyargs xdpsar "$@"
