@@ -237,16 +237,17 @@ mod tests {
 
     #[test]
     fn between_events_the_first_portion_waits_for_all_before() {
-        let pacer = Pacer::new(&Pacing { smooth: false, ..PACING }, 9000).unwrap();
+        let pacer = Pacer::new(&Pacing { rate: 0.02, smooth: false, ..PACING }, 9000).unwrap();
         let start = Instant::now();
         let mut first = EventPace::new(Some(&pacer), &GO);
         for _ in 0..20 {
-            first.wait_for(125_000);
+            first.wait_for(125_000); // 50 ms each
         }
-        assert!(start.elapsed() < Duration::from_millis(15), "the event itself is not spread");
+        // A machine that pauses for most of a second is not expected.
+        assert!(start.elapsed() < Duration::from_millis(900), "the event itself is not spread");
         EventPace::new(Some(&pacer), &GO).wait_for(1);
         let took = start.elapsed();
-        assert!(took >= Duration::from_micros(20_000 - 400), "{took:?}");
+        assert!(took >= Duration::from_millis(1000 - 1), "{took:?}");
     }
 
     #[test]
