@@ -54,15 +54,6 @@ impl Host {
         self.namespace.name()
     }
 
-    /// From here on messages of many datagrams are cut before they leave the
-    /// interface, as on every wire.
-    ///
-    /// # Panics
-    /// If the interface does not let itself be told.
-    pub fn cuts_messages(&self) {
-        self.tool(&format!("ethtool -K {} tx-udp-segmentation off", self.interface));
-    }
-
     /// The address of either IP version.
     pub fn address(&self, v6: bool) -> IpAddr {
         if v6 { self.v6.into() } else { self.v4.into() }

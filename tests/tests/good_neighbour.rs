@@ -41,7 +41,7 @@ fn other_traffic_passes_a_running_receiver() {
     privileged!();
     let lab = Lab::new(LabConfig::default());
     // Generic XDP is to meet single datagrams.
-    lab.sender.cuts_messages();
+    lab.sender.offload("tx-udp-segmentation", false);
     for attach in [AttachMode::Native, AttachMode::Generic] {
         for v6 in [false, true] {
             let reassembler = receiver(&lab.receiver, v6, attach);

@@ -61,7 +61,7 @@ fn generic_xdp_drops_and_counts_them_until_the_sender_cuts() {
     let fragments = send(&lab, &receiver, 1);
     until("the event's messages are counted", || receiver.stats().dropped.oversized > 0);
     // What the warning says.
-    lab.sender.cuts_messages();
+    lab.sender.offload("tx-udp-segmentation", false);
     send(&lab, &receiver, 2);
     arrives(&receiver, 2);
     receiver.join();

@@ -162,6 +162,15 @@ impl Segmenter {
         self.send_payload(Payload::parts(parts), options, &|| false)
     }
 
+    /// As [`Segmenter::send_with`], of what [`Segmenter::submit`] takes: a
+    /// mapped file, for one.
+    ///
+    /// # Errors
+    /// As [`Segmenter::send`].
+    pub fn send_from(&mut self, buffer: &Buffer, options: EventOptions) -> Result<u64, Error> {
+        buffer.with_payload(|payload| self.send_payload(payload, options, &|| false))
+    }
+
     fn send_payload(
         &mut self,
         event: Payload<'_>,

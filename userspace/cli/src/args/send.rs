@@ -22,9 +22,9 @@ Sizes:
   --size 1k..10M    drawn for each event, every order of magnitude equally often
 
 Files are named as by `cp -r`: `--input data/run7` becomes run7/… with --manifest. What is neither
-file nor directory is skipped with a word, as are symbolic links to directories. With --backend
-mmsg, files of 1 MiB and more are memory-mapped: one that is written to while it is sent is told,
-with exit status 3, and one that is cut short is an error. Otherwise a file is read as a whole.
+file nor directory is skipped with a word, as are symbolic links to directories. Files of
+1 MiB and more are memory-mapped: one that is written to while it is sent is told, with exit status
+3, and one that is cut short is an error. With --backend xdp, files are read as a whole.
 
 Without a load balancer between, say --ports as the receiver does; towards one, leave it out.
 

@@ -162,7 +162,9 @@ impl Arena {
                 message.msg_controllen = 0;
                 messages += 1;
             }
-            let is_small = self.per_message > 1 && (len <= SMALL || offset == 0);
+            let is_small = self.per_message > 1
+                && (len <= SMALL || offset == 0)
+                && !payload.is_for_the_kernel();
             let gathered = if is_small { None } else { self.gather(parts + 1, payload, len) };
             if let Some(end) = gathered {
                 let header = &mut self.headers[fragments][..self.header_len];
@@ -298,6 +300,23 @@ mod tests {
         assert_eq!(parts(1436, 44, 1_000_000), [[44 * 1472]; 4]);
         // Messages of their own are not put together.
         assert_eq!(parts(1436, 1, 3000), [[36, 1436], [36, 1436], [36, 128]]);
+    }
+
+    #[test]
+    fn what_is_for_the_kernel_is_gathered_where_it_is() {
+        let event = vec![0; 100_000];
+        let header = EventHeader { lb: None, data_id: 0, length: 100_000, event_number: 0 };
+        let mut arena = Arena::new(true, 1436, 44);
+        let mut plan = Plan::new(100_000, 1436);
+        let mut cursor = Payload::whole(&event).for_the_kernel().cursor();
+        let filled = arena.fill(&header, &mut cursor, &mut plan, usize::MAX, None);
+        let parts = &filled.arena.parts;
+        for (part, bytes) in parts.iter().skip(1).step_by(2).zip(event.chunks(1436)) {
+            assert_eq!(
+                (part.iov_base.cast_const().cast(), part.iov_len),
+                (bytes.as_ptr(), bytes.len())
+            );
+        }
     }
 
     #[test]

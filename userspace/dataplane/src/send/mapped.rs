@@ -14,8 +14,11 @@ use memmap2::{Mmap, MmapOptions};
 /// | backend | touches the bytes | a file that is shortened |
 /// |---|---|---|
 /// | `Mmsg` | the kernel | the event fails |
+/// | `Gso`, as [`Payload::for_the_kernel`] | the kernel | the event fails |
 /// | `Gso` | the program, of small fragments and the first one | may kill it |
 /// | `Xdp` | the program | may kill it |
+///
+/// [`Payload::for_the_kernel`]: super::Payload::for_the_kernel
 pub struct MappedFile(Mmap);
 
 impl MappedFile {

@@ -19,19 +19,32 @@ pub struct Payload<'a> {
     first: &'a [u8],
     others: &'a [IoSlice<'a>],
     length: u64,
+    for_the_kernel: bool,
 }
 
 impl<'a> Payload<'a> {
     /// An event that lies in one place.
     pub const fn whole(bytes: &'a [u8]) -> Self {
-        Self { first: bytes, others: &[], length: bytes.len() as u64 }
+        Self { first: bytes, others: &[], length: bytes.len() as u64, for_the_kernel: false }
     }
 
     /// An event gathered from parts, in their order. Parts may be empty, and
     /// may be many: fragments do not mind where they end.
     pub fn parts(parts: &'a [IoSlice<'a>]) -> Self {
         let length = parts.iter().fold(0u64, |sum, part| sum.saturating_add(part.len() as u64));
-        Self { first: &[], others: parts, length }
+        Self { first: &[], others: parts, length, for_the_kernel: false }
+    }
+
+    /// Leaves it to the kernel to touch the bytes, even where it were faster to
+    /// put small fragments together for it: for memory that may be taken away,
+    /// such as that of a mapped file. The kernel says `EFAULT` then, where a
+    /// program is killed.
+    ///
+    /// Not so with AF_XDP, nor of a fragment that lies in more than eight
+    /// pieces.
+    pub const fn for_the_kernel(mut self) -> Self {
+        self.for_the_kernel = true;
+        self
     }
 
     /// Bytes in all.
@@ -46,7 +59,8 @@ impl<'a> Payload<'a> {
 
     /// Reads from the first byte on.
     pub(crate) const fn cursor(&self) -> Cursor<'a> {
-        Cursor { current: self.first, others: self.others }
+        let Self { first, others, for_the_kernel, .. } = *self;
+        Cursor { current: first, others, for_the_kernel }
     }
 }
 
@@ -61,9 +75,16 @@ impl<'a> From<&'a [u8]> for Payload<'a> {
 pub(crate) struct Cursor<'a> {
     current: &'a [u8],
     others: &'a [IoSlice<'a>],
+    for_the_kernel: bool,
 }
 
 impl<'a> Cursor<'a> {
+    /// See [`Payload::for_the_kernel`].
+    #[inline]
+    pub(crate) const fn is_for_the_kernel(&self) -> bool {
+        self.for_the_kernel
+    }
+
     /// The next bytes that lie together, `most` at most. Empty only when
     /// `most` is 0, or after the last byte.
     #[inline]

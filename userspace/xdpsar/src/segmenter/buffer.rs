@@ -8,7 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use xdpsar_dataplane::send::MappedFile;
+use xdpsar_dataplane::{Payload, send::MappedFile};
 
 /// An event's bytes on their way through the queue. Holds what it was made
 /// from until the event is sent, and copies nothing:
@@ -35,7 +35,15 @@ pub struct Buffer(Parts);
 #[derive(Clone)]
 enum Parts {
     One(Bytes),
-    Many(Vec<Bytes>),
+    // In a box: a refused event comes back in a `Result`.
+    Many(Box<Gathered>),
+}
+
+#[derive(Clone, Default)]
+struct Gathered {
+    parts: Vec<Bytes>,
+    /// One of them is a mapped file: see [`Payload::for_the_kernel`].
+    is_mapped: bool,
 }
 
 impl Default for Parts {
@@ -56,15 +64,15 @@ impl Buffer {
     }
 
     /// The first `len` bytes of a file, mapped into memory instead of read;
-    /// the file may be closed afterwards. For files that nobody shortens
-    /// meanwhile, or for [`SendBackend::Mmsg`](crate::SendBackend::Mmsg):
-    /// there, the event fails; otherwise it may kill the program. See
-    /// [`MappedFile`].
+    /// the file may be closed afterwards. If somebody shortens it meanwhile,
+    /// the event fails; but with AF_XDP, which copies it in this program, the
+    /// program may be killed. See [`MappedFile`].
     ///
     /// # Errors
     /// What the system returns; a file that cannot be mapped, as a pipe.
     pub fn map_file(file: &File, len: usize) -> io::Result<Self> {
-        Ok(Self::owner(MappedFile::new(file, len)?))
+        let parts = vec![Bytes::from_owner(MappedFile::new(file, len)?)];
+        Ok(Self(Parts::Many(Gathered { parts, is_mapped: true }.into())))
     }
 
     /// One event of all the parts, in their order.
@@ -75,14 +83,17 @@ impl Buffer {
     /// assert_eq!(event.len(), 23);
     /// ```
     pub fn gathered<I: IntoIterator<Item: Into<Self>>>(parts: I) -> Self {
-        let mut all = Vec::new();
+        let mut all = Gathered::default();
         for part in parts {
             match part.into().0 {
-                Parts::One(bytes) => all.push(bytes),
-                Parts::Many(bytes) => all.extend(bytes),
+                Parts::One(bytes) => all.parts.push(bytes),
+                Parts::Many(gathered) => {
+                    all.parts.extend(gathered.parts);
+                    all.is_mapped |= gathered.is_mapped;
+                }
             }
         }
-        Self(Parts::Many(all))
+        Self(Parts::Many(all.into()))
     }
 
     /// Bytes in all.
@@ -99,13 +110,24 @@ impl Buffer {
     pub fn parts(&self) -> &[Bytes] {
         match &self.0 {
             Parts::One(bytes) => std::slice::from_ref(bytes),
-            Parts::Many(bytes) => bytes,
+            Parts::Many(gathered) => &gathered.parts,
         }
     }
 
-    /// The parts as the kernel gathers them.
-    pub(super) fn slices(&self) -> Vec<IoSlice<'_>> {
-        self.parts().iter().map(|part| IoSlice::new(part)).collect()
+    /// Calls `send` with the bytes where they are.
+    pub(super) fn with_payload<R>(&self, send: impl FnOnce(Payload<'_>) -> R) -> R {
+        let slices: Vec<IoSlice<'_>>;
+        let payload = match self.parts() {
+            [whole] => Payload::whole(whole),
+            parts => {
+                slices = parts.iter().map(|part| IoSlice::new(part)).collect();
+                Payload::parts(&slices)
+            }
+        };
+        send(match &self.0 {
+            Parts::Many(gathered) if gathered.is_mapped => payload.for_the_kernel(),
+            _ => payload,
+        })
     }
 }
 
@@ -201,7 +223,7 @@ mod tests {
     fn gathered_parts_keep_their_order() {
         let inner = Buffer::gathered([vec![2], vec![], vec![3, 4]]);
         let all = Buffer::gathered([Buffer::from(vec![0, 1]), inner, Buffer::default()]);
-        let bytes: Vec<u8> = all.slices().iter().flat_map(|part| part.to_vec()).collect();
+        let bytes = all.parts().concat();
         assert_eq!(bytes, [0, 1, 2, 3, 4]);
         assert_eq!((all.len(), all.is_empty()), (5, false));
         assert!(Buffer::gathered::<[Buffer; 0]>([]).is_empty() && Buffer::default().is_empty());

@@ -273,14 +273,23 @@ fn a_stopper_ends_a_send_that_would_take_hours() {
 #[test]
 fn a_mapped_file_that_is_cut_short_fails_its_event() {
     let (socket, to) = receiver();
-    let mut sender = Segmenter::builder(to).backend(SendBackend::Mmsg).open().unwrap();
-    let file = tempfile::tempfile().unwrap();
-    file.set_len(1 << 20).unwrap();
-    let event = Buffer::map_file(&file, 1 << 20).unwrap();
-    file.set_len(0).unwrap();
-    let ticket = sender.submit(event, EventOptions::default()).unwrap();
-    let error = ticket.wait().unwrap_err();
-    assert!(matches!(error, Error::Send(SendError::System { .. })), "{error}");
-    sender.send(b"the next one").unwrap();
-    assert_eq!(next(&socket).length, 12);
+    // At the smaller MTU, fragments would be put together if they were not
+    // a file's.
+    for (backend, mtu) in
+        [(SendBackend::Mmsg, 9000), (SendBackend::Gso, 9000), (SendBackend::Gso, 1500)]
+    {
+        let mut sender = Segmenter::builder(to).backend(backend).mtu(mtu).open().unwrap();
+        let file = tempfile::tempfile().unwrap();
+        file.set_len(1 << 20).unwrap();
+        let event = Buffer::map_file(&file, 1 << 20).unwrap();
+        file.set_len(0).unwrap();
+        let error = sender.send_from(&event, EventOptions::default()).unwrap_err();
+        assert!(matches!(error, Error::Send(SendError::System { .. })), "{error}");
+        let event = Buffer::gathered([Buffer::from(&b"text"[..]), event]);
+        let ticket = sender.submit(event, EventOptions::default()).unwrap();
+        let error = ticket.wait().unwrap_err();
+        assert!(matches!(error, Error::Send(SendError::System { .. })), "{error}");
+        sender.send(b"the next one").unwrap();
+        assert_eq!(next(&socket).length, 12);
+    }
 }

@@ -201,14 +201,8 @@ impl Worker {
     fn send(&mut self, job: &Job) -> Result<(), Error> {
         let headers = self.shared.headers(job.event_number, &job.options, &mut self.random);
         let mut pace = self.shared.pace();
-        let sent = match job.buffer.parts() {
-            [whole] => self.sender.send_paced(&headers, Payload::whole(whole), &mut pace),
-            _ => {
-                let slices = job.buffer.slices();
-                self.sender.send_paced(&headers, Payload::parts(&slices), &mut pace)
-            }
-        };
-        match sent {
+        let send = |payload: Payload<'_>| self.sender.send_paced(&headers, payload, &mut pace);
+        match job.buffer.with_payload(send) {
             Err(SendError::Stopped { .. }) => Err(Error::Stopped),
             sent => Ok(sent?),
         }

@@ -159,9 +159,9 @@ pub(super) struct Loaded {
 }
 
 /// Reads a file, or maps it if it is long and the kernel alone will touch its
-/// bytes, which it sends out of its own cache then. By segmentation offload
-/// and AF_XDP, the program would touch them, and be killed should somebody
-/// shorten the file just then: there, all are read.
+/// bytes, which it sends out of its own cache then. With AF_XDP, the program
+/// would touch them, and be killed should somebody shorten the file just then:
+/// there, all are read.
 ///
 /// # Errors
 /// What reading returns.
@@ -176,7 +176,7 @@ pub(super) fn load(
     let mut file = File::open(path).map_err(unreadable)?;
     let kind = file.metadata().map_err(unreadable)?;
     let len = length(path, kind.len())? as usize;
-    if kind.len() >= WORTH_MAPPING && backend == SendBackend::Mmsg {
+    if kind.len() >= WORTH_MAPPING && backend != SendBackend::Xdp {
         let bytes = Buffer::map_file(&file, len).map_err(unreadable)?;
         let sha256 = if hashed { Some(hash(&file, len).map_err(unreadable)?) } else { None };
         let mapped = Some(Mapped { file, path: path.clone(), before: Stamp::of(&kind) });
@@ -335,7 +335,7 @@ mod tests {
         for (len, backend, is_mapped) in [
             (WORTH_MAPPING - 1, SendBackend::Mmsg, false),
             (WORTH_MAPPING, SendBackend::Mmsg, true),
-            (WORTH_MAPPING, SendBackend::Gso, false),
+            (WORTH_MAPPING, SendBackend::Gso, true),
             (WORTH_MAPPING, SendBackend::Xdp, false),
         ] {
             let path = dir.path().join("file");

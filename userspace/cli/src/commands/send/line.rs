@@ -71,8 +71,7 @@ impl<'a> Line<'a> {
     fn send(&mut self, event: Outgoing) -> Result<(), Error> {
         let Outgoing { bytes, options, mapped } = event;
         let Some((submitter, gate)) = &self.workers else {
-            let whole = bytes.parts().first().map_or(&[][..], |part| part);
-            let sent = self.segmenter.send_with(whole, options).map(drop);
+            let sent = self.segmenter.send_from(&bytes, options).map(drop);
             return judged(sent, mapped.as_ref(), &self.control);
         };
         let (submitter, gate) = (submitter.clone(), Arc::clone(gate));
