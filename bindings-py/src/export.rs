@@ -227,7 +227,7 @@ impl Returns {
         }
         let own = Arc::into_raw(Arc::clone(self));
         // SAFETY: needs no GIL, but an interpreter, and that is there: before
-        // it ends, `close_all` ends the threads that send.
+        // it ends, `at_exit` ends the threads that send.
         let refused =
             unsafe { ffi::Py_AddPendingCall(Some(release_pending), own.cast_mut().cast()) };
         if refused != 0 {

@@ -47,7 +47,7 @@ mod _native {
     #[pymodule_export]
     use crate::{
         event::{PyEvent, rebuild_event},
-        origin::{close_all, inject_panic, live_objects},
+        origin::{at_exit, inject_panic, live_objects},
         reassembler::PyReassembler,
         receive::EventIterator,
         segmenter::PySegmenter,

@@ -7,7 +7,7 @@ use std::sync::{
 
 use pyo3::{prelude::*, types::PyDict};
 
-use crate::error;
+use crate::{error, wait};
 
 /// Forks between the first import and this process.
 static FORKS: AtomicU32 = AtomicU32::new(0);
@@ -107,9 +107,11 @@ pub(crate) fn close_at_exit<T: Close + 'static>(open: &Arc<T>) {
     all.push(open);
 }
 
-/// Closes all that is open: threads of ours must not outlive the interpreter.
-#[pyfunction(name = "_close_all")]
-pub(crate) fn close_all(py: Python<'_>) {
+/// Closes all that is open, before the interpreter ends: threads of ours must
+/// not outlive it.
+#[pyfunction(name = "_at_exit")]
+pub(crate) fn at_exit(py: Python<'_>) {
+    wait::interpreter_ends();
     // In a forked child none of them has threads.
     if FORKS.load(Ordering::Relaxed) > 0 {
         return;

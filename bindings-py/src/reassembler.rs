@@ -421,7 +421,7 @@ impl Drop for PyReassembler {
             return;
         }
         // Without the GIL, unless the interpreter is ending: then it was
-        // closed by `close_all`.
+        // closed by `at_exit`.
         Python::try_attach(|py| py.detach(|| self.open.close()));
     }
 }

@@ -18,7 +18,7 @@ use crate::{
     origin::{Close, Origin, close_at_exit},
     ticket::PyTicket,
     turns::Turns,
-    wait::{Deadline, SignalWatch, interruptible},
+    wait::{Deadline, SignalWatch, interruptible, released},
 };
 
 /// How long a segmenter that is dropped, or open when the interpreter ends,
@@ -119,7 +119,7 @@ impl Sending {
             );
             return Err(error::raise(py, "InternalError", message));
         }
-        let (turn, raised) = py.detach(|| {
+        let (turn, raised) = released(py, || {
             let watch = SignalWatch::new();
             let given_up = || open.cut.load(Ordering::Relaxed) || watch.has_raised();
             let turn = match open.sender.take(given_up) {
@@ -220,7 +220,7 @@ impl Sending {
         if !matches!(drained, Ok(true)) {
             open.cut.store(true, Ordering::Relaxed);
         }
-        let raised = py.detach(|| {
+        let raised = released(py, || {
             let watch = SignalWatch::new();
             open.finish(Duration::ZERO, || deadline.is_over() || watch.has_raised());
             watch.into_raised()
@@ -253,7 +253,7 @@ impl Drop for Sending {
             std::mem::forget(Arc::clone(&self.open));
             return;
         }
-        // Unless the interpreter is ending: then it was closed by `close_all`.
+        // Unless the interpreter is ending: then it was closed by `at_exit`.
         Python::try_attach(|py| {
             py.detach(|| self.open.close());
             self.returns.release(py);

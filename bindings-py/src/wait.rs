@@ -2,6 +2,8 @@
 
 use std::{
     cell::Cell,
+    sync::OnceLock,
+    thread::{self, ThreadId},
     time::{Duration, Instant},
 };
 
@@ -38,6 +40,31 @@ impl Deadline {
     }
 }
 
+/// The thread that ends the interpreter, once one does.
+static ENDING: OnceLock<ThreadId> = OnceLock::new();
+
+/// From here on the calling thread ends the interpreter.
+pub(crate) fn interpreter_ends() {
+    let _ = ENDING.set(thread::current().id());
+}
+
+/// Calls `act` with the GIL released. While the interpreter ends, only the
+/// thread that ends it comes back: a daemon thread would tell that what it
+/// waited for is closed, on a standard error that is being closed as well,
+/// which ends the process with a fatal error. CPython itself keeps such threads
+/// as soon as they want the GIL, a little later.
+pub(crate) fn released<T: Send>(py: Python<'_>, act: impl FnOnce() -> T + Send) -> T {
+    py.detach(|| {
+        let done = act();
+        if ENDING.get().is_some_and(|ending| *ending != thread::current().id()) {
+            loop {
+                thread::park();
+            }
+        }
+        done
+    })
+}
+
 /// Calls `wait` with the GIL released, for a slice at a time, until it gives
 /// something or the deadline is over (`None`). Between slices Python handles
 /// signals.
@@ -48,7 +75,7 @@ pub(crate) fn interruptible<T: Send>(
 ) -> PyResult<Option<T>> {
     loop {
         let slice = deadline.left().map_or(SLICE, |left| left.min(SLICE));
-        if let Some(done) = py.detach(|| wait(slice)) {
+        if let Some(done) = released(py, || wait(slice)) {
             return Ok(Some(done));
         }
         py.check_signals()?;

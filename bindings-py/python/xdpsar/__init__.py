@@ -35,7 +35,7 @@ from ._native import (
     Segmenter,
     SendTicket,
     __version__,
-    _close_all,
+    _at_exit,
 )
 from ._stats import (
     BackendInfo,
@@ -81,4 +81,4 @@ __all__ = [
 ]
 
 # No thread of ours may outlive the interpreter.
-_atexit.register(_close_all)
+_atexit.register(_at_exit)

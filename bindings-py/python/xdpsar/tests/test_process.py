@@ -8,7 +8,6 @@ import threading
 import pytest
 
 import xdpsar
-from xdpsar import _native
 
 from .conftest import PATIENCE, Pair
 
@@ -210,9 +209,14 @@ def test_pickled_events_between_processes(pair: Pair) -> None:
 
 
 def test_close_at_exit_is_close(port: int) -> None:
-    receiver = xdpsar.Reassembler(data_ip="127.0.0.1", port=port)
-    sender = xdpsar.Segmenter(f"127.0.0.1:{port}")
-    sender.submit(b"queued")
-    _native._close_all()
-    assert receiver.closed and sender.closed
-    assert sender.stats.events_sent == 1, "after it was sent"
+    program = """
+        import sys, xdpsar
+        port = int(sys.argv[1])
+        receiver = xdpsar.Reassembler(data_ip="127.0.0.1", port=port)
+        sender = xdpsar.Segmenter(f"127.0.0.1:{port}")
+        sender.submit(b"queued")
+        xdpsar._native._at_exit()
+        assert receiver.closed and sender.closed
+        assert sender.stats.events_sent == 1, "after it was sent"
+    """
+    succeeds(program, port)
