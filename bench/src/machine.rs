@@ -2,8 +2,13 @@
 
 use std::process::Command;
 
+/// Kernel, cores and processor: `Linux 6.18.44, 2 cores, AMD EPYC`.
+pub fn description() -> String {
+    format!("{}, {} cores, {}", kernel(), cores(), processor())
+}
+
 /// `Linux` and the numbers of its release.
-pub fn kernel() -> String {
+fn kernel() -> String {
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let numbers: Vec<_> =
         release.trim().split(['.', '-']).take_while(|part| part.parse::<u32>().is_ok()).collect();
@@ -11,7 +16,7 @@ pub fn kernel() -> String {
 }
 
 /// The processor's model.
-pub fn processor() -> String {
+fn processor() -> String {
     let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     info.lines()
         .find_map(|line| line.strip_prefix("model name")?.split_once(": "))
@@ -19,7 +24,7 @@ pub fn processor() -> String {
 }
 
 /// Cores of the machine, whichever of them this process may run on.
-pub fn cores() -> usize {
+fn cores() -> usize {
     let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     info.lines().filter(|line| line.starts_with("processor")).count()
 }

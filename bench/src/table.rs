@@ -36,10 +36,8 @@ pub(crate) fn markdown(runs: &[Run], arguments: &str) -> String {
         text,
         "\nEvents of 100 000 bytes, unpaced, one flow at a time over a veth pair (MTU 9000); sender \
          on core 0, receiver on core 1; medians of {repeats} interleaved runs (lowest–highest). \
-         {}, {} cores, {}. `make bench{arguments}`",
-        machine::kernel(),
-        machine::cores(),
-        machine::processor(),
+         {}. `make bench{arguments}`",
+        machine::description(),
     );
     text
 }

@@ -6,11 +6,16 @@ use std::{
 };
 
 use pyo3::{exceptions::PyTypeError, prelude::*, types::PyString};
+use xdpsar::CopyMode;
 
 use crate::error;
 
 /// Default UDP port of the data plane.
 pub(crate) const DATA_PORT: u16 = 19522;
+
+/// What AF_XDP does with packets, on either side.
+pub(crate) const COPIES: &[(&str, CopyMode)] =
+    &[("auto", CopyMode::Auto), ("copy", CopyMode::Copy), ("zero-copy", CopyMode::ZeroCopy)];
 
 /// The value that a word stands for.
 ///

@@ -7,15 +7,15 @@ use std::{
 
 use pyo3::{exceptions::PyValueError, prelude::*, types::PyTuple};
 use xdpsar::{
-    AttachMode, Backend, BudgetPolicy, Checksum, CopyMode, LaneMode, Layout, LbFraming, Lend,
-    LostEvent, Overflow, Reassembler, SocketOptions, Wait, XdpOptions,
+    AttachMode, Backend, BudgetPolicy, Checksum, LaneMode, Layout, LbFraming, Lend, LostEvent,
+    Overflow, Reassembler, SocketOptions, Wait, XdpOptions,
 };
 
 use crate::{
     error,
     event::PyEvent,
     export::Export,
-    options::{DATA_PORT, ip, seconds, word},
+    options::{COPIES, DATA_PORT, ip, seconds, word},
     origin::{Close, Live, Origin, close_at_exit},
     receive::{EventIterator, Next, Open, Receiver, State, stats},
     wait::Deadline,
@@ -131,16 +131,7 @@ impl PyReassembler {
                     ("generic", AttachMode::Generic),
                 ],
             )?,
-            copy: word(
-                py,
-                "copy",
-                copy,
-                &[
-                    ("auto", CopyMode::Auto),
-                    ("copy", CopyMode::Copy),
-                    ("zero-copy", CopyMode::ZeroCopy),
-                ],
-            )?,
+            copy: word(py, "copy", copy, COPIES)?,
             layout: word(
                 py,
                 "layout",

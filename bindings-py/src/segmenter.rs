@@ -1,14 +1,12 @@
 //! The sender as a Python class.
 
 use pyo3::{prelude::*, types::PyTuple};
-use xdpsar::{
-    CopyMode, EventOptions, LbVersion, Segmenter, SendBackend, Ticks, XdpTransmitOptions,
-};
+use xdpsar::{EventOptions, LbVersion, Segmenter, SendBackend, Ticks, XdpTransmitOptions};
 
 use crate::{
     error,
     export::Export,
-    options::{destination, ip, seconds, word},
+    options::{COPIES, destination, ip, seconds, word},
     origin::Live,
     sending::Sending,
     ticket::PyTicket,
@@ -82,16 +80,7 @@ impl PySegmenter {
                 ));
             }
         };
-        let copy = word(
-            py,
-            "copy",
-            copy,
-            &[
-                ("auto", CopyMode::Auto),
-                ("copy", CopyMode::Copy),
-                ("zero-copy", CopyMode::ZeroCopy),
-            ],
-        )?;
+        let copy = word(py, "copy", copy, COPIES)?;
         let mut builder = Segmenter::builder(to)
             .data_id(data_id)
             .first_event(first_event)

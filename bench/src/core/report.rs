@@ -22,9 +22,7 @@ pub(crate) struct Report {
 
 impl Report {
     pub(crate) fn new(command: String, results: Vec<Result>) -> Self {
-        let machine =
-            format!("{}, {} cores, {}", machine::kernel(), machine::cores(), machine::processor());
-        Self { machine, commit: machine::commit(), command, results }
+        Self { machine: machine::description(), commit: machine::commit(), command, results }
     }
 
     /// One report of several parts of a run; of a case that is in several,

@@ -69,11 +69,9 @@ fn main() -> anyhow::Result<()> {
     }
     println!(
         "Medians of interleaved runs; queues of {CAPACITY}; producers on core 0, consumers on \
-         core 1. {} {}, {} cores, {}, commit {}. `make bench-handoff`",
+         core 1. {} {}, commit {}. `make bench-handoff`",
         calm.describe(),
-        machine::kernel(),
-        machine::cores(),
-        machine::processor(),
+        machine::description(),
         machine::commit(),
     );
     Ok(())

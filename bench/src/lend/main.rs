@@ -131,9 +131,7 @@ fn print(samples: &[(Case, Cost)], repeats: usize) {
     println!(
         "\nNanoseconds per event; of {repeats} interleaved repetitions the burst a quarter up from \
          the cheapest. bare: datagrams received and released. With a consumer on another core: \
-         worker + consumer. veth pair, AF_XDP copy mode, {}, {} cores, {}. `make bench-lend`",
-        machine::kernel(),
-        machine::cores(),
-        machine::processor(),
+         worker + consumer. veth pair, AF_XDP copy mode, {}. `make bench-lend`",
+        machine::description(),
     );
 }

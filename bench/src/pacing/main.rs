@@ -125,13 +125,11 @@ fn main() -> anyhow::Result<()> {
     println!(
         "\nOf {} runs of {} s at MTU {} the one that the hypervisor took the least time from \
          (stolen, of both cores); the bucket: the rate for 10 ms, a burst of {BURST:?} and one \
-         datagram. Loopback, {}, {} cores, {}. `make bench-pacing`",
+         datagram. Loopback, {}. `make bench-pacing`",
         arguments.repeats,
         arguments.seconds,
         arguments.mtu,
-        machine::kernel(),
-        machine::cores(),
-        machine::processor(),
+        machine::description(),
     );
     Ok(())
 }

@@ -34,9 +34,7 @@ pub(crate) struct Row {
 
 impl Report {
     pub(crate) fn new(command: String, sink: Sink, outcomes: Vec<Outcome>) -> Self {
-        let machine =
-            format!("{}, {} cores, {}", machine::kernel(), machine::cores(), machine::processor());
-        Self { machine, commit: machine::commit(), command, sink, outcomes }
+        Self { machine: machine::description(), commit: machine::commit(), command, sink, outcomes }
     }
 
     /// With what an earlier part of the run has measured; of a case that is in

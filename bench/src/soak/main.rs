@@ -193,7 +193,7 @@ impl Soak {
         let counters = assembler.counters();
         let (begun, wrapped) = traffic.events();
         let seconds = self.started.elapsed().as_secs_f64();
-        println!("{}, {} cores, {}", machine::kernel(), machine::cores(), machine::processor());
+        println!("{}", machine::description());
         println!("commit       {}", machine::commit());
         println!(
             "fed          {} datagrams, {} bytes, of {begun} events, in {seconds:.0} s",

@@ -159,7 +159,7 @@ impl Segmenter {
         parts: &[IoSlice<'_>],
         options: EventOptions,
     ) -> Result<u64, Error> {
-        self.send_payload(Payload::parts(parts), options, &|| false)
+        self.send_until(parts, options, &|| false)
     }
 
     /// As [`Segmenter::send_with`], of what [`Segmenter::submit`] takes: a
@@ -218,11 +218,7 @@ impl Segmenter {
         options: EventOptions,
         given_up: &dyn Fn() -> bool,
     ) -> Result<u64, Error> {
-        let event = match parts {
-            [whole] => Payload::whole(whole),
-            _ => Payload::parts(parts),
-        };
-        self.send_payload(event, options, given_up)
+        self.send_payload(Payload::parts(parts), options, given_up)
     }
 
     /// What the headers of an event say. Uses up its number if it can be sent.
