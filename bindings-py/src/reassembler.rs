@@ -24,9 +24,9 @@ use crate::{
 const WAITS: &[(&str, Wait)] =
     &[("adaptive", Wait::Adaptive), ("spin", Wait::Spin), ("sleep", Wait::Sleep)];
 
-/// Receives events from its construction on, until it is closed: see
-/// `xdpsar.Reassembler`'s stub for the options.
-#[pyclass(name = "Reassembler", module = "xdpsar", frozen, weakref)]
+/// Receives events from its construction on, until it is closed. What is not
+/// hot, `xdpsar.Reassembler` adds in Python.
+#[pyclass(name = "Reassembler", module = "xdpsar._native", frozen, weakref, subclass)]
 pub(crate) struct PyReassembler {
     open: Arc<Open>,
     origin: Origin,

@@ -13,8 +13,8 @@ use crate::{
     wait::Deadline,
 };
 
-/// Sends events: see `xdpsar.Segmenter`'s stub for the options.
-#[pyclass(name = "Segmenter", module = "xdpsar", frozen, weakref)]
+/// Sends events. What is not hot, `xdpsar.Segmenter` adds in Python.
+#[pyclass(name = "Segmenter", module = "xdpsar._native", frozen, weakref, subclass)]
 pub(crate) struct PySegmenter {
     sending: Sending,
     to: String,

@@ -31,12 +31,12 @@ from ._errors import (
 from ._native import (
     Event,
     EventIterator,
-    Reassembler,
-    Segmenter,
     SendTicket,
     __version__,
     _at_exit,
 )
+from ._reassembler import Reassembler
+from ._segmenter import Segmenter
 from ._stats import (
     BackendInfo,
     Dropped,

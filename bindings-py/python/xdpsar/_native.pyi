@@ -4,7 +4,7 @@ from ipaddress import IPv4Address, IPv6Address
 from types import TracebackType
 from typing import Any, Final, Literal, Self, TypeVar, final
 
-from typing_extensions import Buffer, CapsuleType
+from typing_extensions import Buffer, CapsuleType, disjoint_base
 
 from ._stats import BackendInfo, EventInfo, LostEvent, ReassemblerStats, SegmenterStats
 
@@ -73,29 +73,8 @@ class Event:
     ) -> None: ...
     def __reduce_ex__(self, protocol: Any, /) -> tuple[Any, ...]: ...
 
-@final
+@disjoint_base
 class Reassembler:
-    """Receives events from its construction on, until it is closed.
-
-    Methods may be called from any thread; each event goes to one of them.
-
-    data_ip: address to listen on; "0.0.0.0" for any, by sockets.
-    port, ports: first UDP port, and how many: a power of two.
-    backend, interface: AF_XDP, sockets, or what suits; `backend` says why.
-    threads, cores: workers, and cores to pin them to.
-    event_timeout: an event without progress for so many seconds is lost;
-    event_lifetime: and one that is this old, however it grows.
-    memory: bytes for events in progress, queued, and held by you (1 GiB);
-    on_budget: what happens to a new event when they are used up.
-    max_event: longest event accepted.
-    queue, overflow: events that wait for you (1000), and what happens to the
-    next: dropped and counted, or the worker waits.
-    wait, consumer_wait: how workers, and you, wait for the next.
-    lane, lanes, lb_header: how datagrams are spread over the workers, and
-    whether they carry the LB header.
-    attach, copy, layout, lend, checksum, busy_poll: of AF_XDP.
-    socket_buffer, gro: of sockets.
-    """
 
     def __new__(
         cls,
@@ -174,27 +153,8 @@ class EventIterator(Iterator[Event]):
     def __iter__(self) -> Self: ...
     def __next__(self) -> Event: ...
 
-@final
+@disjoint_base
 class Segmenter:
-    """Sends events to `to`: "ip", "ip:port" or "[ipv6]:port" of a load balancer
-    or of a receiver.
-
-    Methods may be called from any thread; sends take turns.
-
-    data_id, first_event: of events that name no other.
-    ports: of a receiver without a load balancer: a power of two.
-    sockets: flows, each from a source port of its own.
-    threads, cores, queue: of `submit`: senders, where they are pinned, and
-    how many events may wait.
-    mtu: largest IP datagram (default: the route's, 9000 at most).
-    rate_gbps, smooth, count_ethernet, kernel_pacing: no faster than that, of
-    all threads together; spread within an event or not; what counts.
-    backend, xdp_queue, copy: how datagrams get to the system.
-    source, dscp, connected, send_buffer: of the sockets.
-    lb_version: of the LB header, or None for no such header.
-    patience: seconds without progress after which an event has failed.
-    ticks: LB event numbers by the clock, or the events' own.
-    """
 
     def __new__(
         cls,
