@@ -36,6 +36,7 @@ pub(crate) fn from_library(py: Python<'_>, error: &Error) -> PyErr {
         Error::Send(SendError::TooLong { .. }) => raise(py, "EventTooLong", message),
         Error::Stopped => raise(py, "Closed", message),
         Error::Send(_) => socket(py, message, os_error(error)),
+        Error::Cancelled => raise(py, "Cancelled", message),
         Error::QueueFull { .. } => raise(py, "QueueFull", message),
         _ => raise(py, "InternalError", message),
     }

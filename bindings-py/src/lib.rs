@@ -12,7 +12,8 @@
 //! |---|---|
 //! | `reassembler`, `receive` | receiving: the class, and how it waits |
 //! | `event` | an event, and its memory as a Python buffer |
-//! | `segmenter`, `sending`, `ticket` | sending: the class, how it waits, and receipts |
+//! | `segmenter`, `sending` | sending: the class, and how it waits |
+//! | `ticket`, `receipt` | receipts of queued events, and callbacks |
 //! | `options` | keyword arguments to builders |
 //! | `export` | memory of other Python objects: borrowed, and given back |
 //! | `error` | failures as the exceptions of `xdpsar._errors` |
@@ -34,6 +35,7 @@ mod options;
 #[allow(unsafe_code, reason = "registers a fork handler")]
 mod origin;
 mod reassembler;
+mod receipt;
 mod receive;
 mod segmenter;
 mod sending;
@@ -47,8 +49,9 @@ mod _native {
     #[pymodule_export]
     use crate::{
         event::{PyEvent, rebuild_event},
-        origin::{at_exit, inject_panic, live_objects},
+        origin::{at_exit, inject_panic, live_objects, unraisable},
         reassembler::PyReassembler,
+        receipt::PyCallbacks,
         receive::EventIterator,
         segmenter::PySegmenter,
         ticket::PyTicket,

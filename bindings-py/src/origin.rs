@@ -89,12 +89,18 @@ macro_rules! kinds {
     };
 }
 
-kinds!(event, EVENTS; export, EXPORTS; reassembler, REASSEMBLERS; segmenter, SEGMENTERS; ticket, TICKETS);
+kinds!(
+    callbacks, CALLBACKS; event, EVENTS; export, EXPORTS; reassembler, REASSEMBLERS;
+    segmenter, SEGMENTERS; ticket, TICKETS
+);
 
 /// What runs threads, and can be ended.
 pub(crate) trait Close: Send + Sync {
     /// Ends it, without the GIL.
     fn close(&self);
+
+    /// Calls into Python what is left to be called: the interpreter ends.
+    fn settle(&self, _py: Python<'_>) {}
 }
 
 static OPEN: Mutex<Vec<Weak<dyn Close>>> = Mutex::new(Vec::new());
@@ -116,11 +122,17 @@ pub(crate) fn at_exit(py: Python<'_>) {
     if FORKS.load(Ordering::Relaxed) > 0 {
         return;
     }
-    py.detach(|| {
+    let open: Vec<Arc<dyn Close>> = py.detach(|| {
         let all = std::mem::take(&mut *OPEN.lock().unwrap_or_else(PoisonError::into_inner));
-        let open: Vec<Arc<dyn Close>> = all.iter().filter_map(Weak::upgrade).collect();
-        open.iter().for_each(|one| one.close());
+        all.iter().filter_map(Weak::upgrade).inspect(|one| one.close()).collect()
     });
+    open.iter().for_each(|one| one.settle(py));
+}
+
+/// Reports an exception that nobody can catch, by `sys.unraisablehook`.
+#[pyfunction(name = "_unraisable")]
+pub(crate) fn unraisable(error: &Bound<'_, PyAny>, raised_by: &Bound<'_, PyAny>) {
+    PyErr::from_value(error.clone()).write_unraisable(error.py(), Some(raised_by));
 }
 
 /// Panics, so that a test can see what becomes of a panic.

@@ -166,8 +166,9 @@ impl PySegmenter {
     }
 
     /// Queues an event for the sender threads, and waits while the queue is
-    /// full. The buffer stays exported until it is sent.
-    #[pyo3(signature = (data, /, *, event_number = None, data_id = None, entropy = None, tick = None, timeout = None))]
+    /// full. The buffer stays exported until it is sent. `callback` is called
+    /// with the ticket, once, when it is known what became of the event.
+    #[pyo3(signature = (data, /, *, event_number = None, data_id = None, entropy = None, tick = None, timeout = None, callback = None))]
     #[expect(clippy::too_many_arguments, reason = "keyword arguments, in Python")]
     fn submit(
         &self,
@@ -178,9 +179,10 @@ impl PySegmenter {
         entropy: Option<u16>,
         tick: Option<u64>,
         timeout: Option<f64>,
-    ) -> PyResult<PyTicket> {
+        callback: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Py<PyTicket>> {
         let options = EventOptions { event_number, data_id, entropy, tick };
-        self.sending.queue(py, "submit", data, options, timeout)?.ok_or_else(|| {
+        self.sending.queue("submit", data, options, timeout, callback)?.ok_or_else(|| {
             let message = format!(
                 "submit: no room in the queue within {} s; wait longer, or send less",
                 timeout.unwrap_or(f64::INFINITY)
@@ -190,18 +192,18 @@ impl PySegmenter {
     }
 
     /// Queues an event if the queue has room for it; None if not.
-    #[pyo3(signature = (data, /, *, event_number = None, data_id = None, entropy = None, tick = None))]
+    #[pyo3(signature = (data, /, *, event_number = None, data_id = None, entropy = None, tick = None, callback = None))]
     fn try_submit(
         &self,
-        py: Python<'_>,
         data: &Bound<'_, PyAny>,
         event_number: Option<u64>,
         data_id: Option<u16>,
         entropy: Option<u16>,
         tick: Option<u64>,
-    ) -> PyResult<Option<PyTicket>> {
+        callback: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Option<Py<PyTicket>>> {
         let options = EventOptions { event_number, data_id, entropy, tick };
-        self.sending.queue(py, "try_submit", data, options, Some(0.0))
+        self.sending.queue("try_submit", data, options, Some(0.0), callback)
     }
 
     /// Waits until every event queued before was sent, or has failed; False

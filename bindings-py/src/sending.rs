@@ -16,6 +16,7 @@ use crate::{
     error,
     export::{Export, Queued, Returns},
     origin::{Close, Origin, close_at_exit},
+    receipt::{Callbacks, check_callable},
     ticket::PyTicket,
     turns::Turns,
     wait::{Deadline, SignalWatch, interruptible, released},
@@ -24,6 +25,10 @@ use crate::{
 /// How long a segmenter that is dropped, or open when the interpreter ends,
 /// goes on sending what is queued.
 const DRAIN: Duration = Duration::from_secs(5);
+
+/// How long the interpreter's end waits for callbacks that have begun, in
+/// seconds.
+const LAST_CALLS: f64 = 0.5;
 
 /// What sends, until it is closed.
 struct Open {
@@ -37,6 +42,7 @@ struct Open {
     cut: AtomicBool,
     /// As JSON, after it was closed.
     last_stats: OnceLock<String>,
+    callbacks: Arc<Callbacks>,
 }
 
 impl Open {
@@ -51,6 +57,7 @@ impl Open {
         }
         let Some(segmenter) = turn.and_then(|mut sender| sender.take()) else { return };
         let report = segmenter.stop(drain);
+        self.callbacks.close();
         // Only one has got the segmenter.
         let _ = self.last_stats.set(to_json(&report.stats));
     }
@@ -60,6 +67,12 @@ impl Close for Open {
     fn close(&self) {
         self.cut.store(true, Ordering::Relaxed);
         self.finish(DRAIN, || false);
+    }
+
+    fn settle(&self, py: Python<'_>) {
+        self.callbacks.call_rest(py);
+        // For what another thread has begun to call. Signals no longer matter.
+        let _ = Deadline::after(Some(LAST_CALLS)).map(|end| self.callbacks.settled(py, end));
     }
 }
 
@@ -80,15 +93,17 @@ pub(crate) struct Sending {
 
 impl Sending {
     pub(crate) fn new(segmenter: Segmenter) -> Self {
+        let returns = Returns::new();
         let open = Arc::new(Open {
             sender: Turns::new(Some(segmenter)),
             submitter: OnceLock::new(),
             closing: AtomicBool::new(false),
             cut: AtomicBool::new(false),
             last_stats: OnceLock::new(),
+            callbacks: Callbacks::new(&returns),
         });
         close_at_exit(&open);
-        Self { open, origin: Origin::here(), returns: Returns::new() }
+        Self { open, origin: Origin::here(), returns }
     }
 
     pub(crate) fn is_closed(&self) -> bool {
@@ -167,19 +182,51 @@ impl Sending {
         Ok(self.open.submitter.get_or_init(|| made))
     }
 
-    /// Queues one event; `None` if the queue was full for as long.
+    /// Queues one event; `None` if the queue was full for as long. The
+    /// callback is called when it is told.
     pub(crate) fn queue(
         &self,
-        py: Python<'_>,
         what: &str,
         data: &Bound<'_, PyAny>,
         options: EventOptions,
         timeout: Option<f64>,
-    ) -> PyResult<Option<PyTicket>> {
+        callback: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Option<Py<PyTicket>>> {
+        let py = data.py();
         let deadline = Deadline::after(timeout)?;
         self.check(py, what)?;
+        let callbacks = &self.open.callbacks;
+        if let Some(callback) = callback {
+            check_callable(callback, &format!("{what}: a callback"))?;
+        }
         let export = Export::readable(data)?;
         let submitter = self.submitter(py, what)?;
+        if callback.is_some() {
+            callbacks.expect(py)?;
+        }
+        let queued = self.queue_export(py, submitter, export, options, deadline);
+        let told = queued.and_then(|ticket| {
+            let Some(ticket) = ticket else { return Ok(None) };
+            let ticket = Bound::new(py, PyTicket::new(ticket, &self.returns, callbacks))?;
+            if let Some(callback) = callback {
+                PyTicket::then(&ticket, callback);
+            }
+            Ok(Some(ticket.unbind()))
+        });
+        if callback.is_some() && !matches!(told, Ok(Some(_))) {
+            callbacks.expect_no_more(1);
+        }
+        told
+    }
+
+    fn queue_export(
+        &self,
+        py: Python<'_>,
+        submitter: &Submitter,
+        export: Export,
+        options: EventOptions,
+        deadline: Deadline,
+    ) -> PyResult<Option<Ticket>> {
         let mut buffer = Some(Buffer::owner(Queued::new(export, &self.returns)));
         let queued = interruptible(py, deadline, |slice| -> Option<Result<Ticket, Error>> {
             let refused = match submitter.submit_timeout(buffer.take()?, options, slice) {
@@ -194,20 +241,17 @@ impl Sending {
         });
         drop(buffer);
         self.returns.release(py);
-        match queued? {
-            Some(Ok(ticket)) => Ok(Some(PyTicket::new(ticket, &self.returns))),
-            Some(Err(error)) => Err(error::from_library(py, &error)),
-            None => Ok(None),
-        }
+        queued?.transpose().map_err(|error| error::from_library(py, &error))
     }
 
-    /// Whether all that was queued before was told, before the deadline.
+    /// Whether all that was queued before was told, and its callbacks have
+    /// returned, before the deadline.
     pub(crate) fn flushed(&self, py: Python<'_>, deadline: Deadline) -> PyResult<bool> {
         let Some(submitter) = self.open.submitter.get() else { return Ok(true) };
         let flush = submitter.begin_flush();
         let done = interruptible(py, deadline, |slice| flush.wait_timeout(slice).then_some(()));
         self.returns.release(py);
-        Ok(done?.is_some())
+        Ok(done?.is_some() && self.open.callbacks.settled(py, deadline)?)
     }
 
     /// Takes no more; sends what is queued, until the deadline, if it is to
@@ -227,7 +271,9 @@ impl Sending {
         });
         self.returns.release(py);
         drained?;
-        raised.map_or(Ok(()), Err)
+        raised.map_or(Ok(()), Err)?;
+        // Those of events that were cut off.
+        self.open.callbacks.settled(py, deadline).map(drop)
     }
 
     /// As JSON: Python makes a dataclass of it.

@@ -1,17 +1,15 @@
-//! A queued event's receipt.
+//! A queued event's receipt, as a Python class.
 
-use std::{
-    sync::{Arc, Mutex, TryLockError},
-    time::Duration,
-};
+use std::sync::Arc;
 
 use pyo3::prelude::*;
-use xdpsar::{Error, Ticket};
+use xdpsar::{Canceller, Ticket};
 
 use crate::{
     error,
     export::Returns,
     origin::{Live, Origin},
+    receipt::{Callbacks, Outcome, Receipt, check_callable},
     wait::{Deadline, interruptible},
 };
 
@@ -20,64 +18,38 @@ use crate::{
 #[pyclass(name = "SendTicket", module = "xdpsar", frozen, weakref)]
 pub(crate) struct PyTicket {
     event_number: u64,
-    state: Mutex<State>,
+    canceller: Canceller,
+    receipt: Arc<Receipt>,
     returns: Arc<Returns>,
     origin: Origin,
     _live: Live,
 }
 
-enum State {
-    OnItsWay(Ticket),
-    Told(Result<(), Arc<Error>>),
-    /// Only while it is being asked.
-    Asked,
-}
-
 impl PyTicket {
-    pub(crate) fn new(ticket: Ticket, returns: &Arc<Returns>) -> Self {
+    pub(crate) fn new(ticket: Ticket, returns: &Arc<Returns>, callbacks: &Arc<Callbacks>) -> Self {
         Self {
             event_number: ticket.event_number(),
-            state: Mutex::new(State::OnItsWay(ticket)),
+            canceller: ticket.canceller(),
+            receipt: Receipt::of(ticket, callbacks),
             returns: Arc::clone(returns),
             origin: Origin::here(),
             _live: Live::ticket(),
         }
     }
 
-    /// What became of the event, if that is known within `slice`, or while
-    /// another thread asks.
-    fn told(&self, slice: Duration) -> Option<Result<(), Arc<Error>>> {
-        let mut state = match self.state.try_lock() {
-            Ok(state) => state,
-            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            Err(TryLockError::WouldBlock) => {
-                // Another thread waits, and will know when it does.
-                std::thread::sleep(slice.min(Duration::from_millis(1)));
-                return None;
-            }
-        };
-        *state = match std::mem::replace(&mut *state, State::Asked) {
-            State::OnItsWay(ticket) => match ticket.wait_timeout(slice) {
-                Ok(result) => State::Told(result.map(drop).map_err(Arc::new)),
-                Err(ticket) => State::OnItsWay(ticket),
-            },
-            told => told,
-        };
-        match &*state {
-            State::Told(result) => Some(result.clone()),
-            State::OnItsWay(_) | State::Asked => None,
-        }
+    /// Has this called with the ticket. It was [expected](Callbacks::expect).
+    pub(crate) fn then(slf: &Bound<'_, Self>, callback: &Bound<'_, PyAny>) {
+        slf.get().receipt.then(callback.clone().unbind(), slf.clone().unbind());
     }
 
     /// Waits until it is told; `None` when the deadline is over.
-    fn wait(
-        &self,
-        py: Python<'_>,
-        timeout: Option<f64>,
-    ) -> PyResult<Option<Result<(), Arc<Error>>>> {
+    fn wait(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Option<Outcome>> {
         self.origin.check(py, "SendTicket")?;
         let deadline = Deadline::after(timeout)?;
-        let told = interruptible(py, deadline, |slice| self.told(slice));
+        let told = match self.receipt.wait(std::time::Duration::ZERO) {
+            None => interruptible(py, deadline, |slice| self.receipt.wait(slice)),
+            told => Ok(told),
+        };
         self.returns.release(py);
         told
     }
@@ -124,6 +96,31 @@ impl PyTicket {
             Some(Err(error)) => Ok(Some(error::from_library(py, &error))),
             None => Err(self.timed_out(py, timeout)),
         }
+    }
+
+    /// Has `callback` called with this ticket, once, when it is known what
+    /// became of the event, by a thread that the segmenter keeps for that.
+    fn add_done_callback(slf: &Bound<'_, Self>, callback: &Bound<'_, PyAny>) -> PyResult<()> {
+        let own = slf.get();
+        own.origin.check(slf.py(), "SendTicket")?;
+        check_callable(callback, "a callback")?;
+        own.receipt.callbacks().expect(slf.py())?;
+        Self::then(slf, callback);
+        Ok(())
+    }
+
+    /// Has the event not sent, if no sender thread has begun with it. Whether
+    /// it will not be sent; then `result` raises `Cancelled` once its turn has
+    /// come, and until then its buffer stays exported.
+    fn cancel(&self, py: Python<'_>) -> PyResult<bool> {
+        self.origin.check(py, "SendTicket")?;
+        Ok(self.canceller.cancel())
+    }
+
+    /// `await ticket` is `result` without blocking the event loop.
+    fn __await__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        let told = slf.py().import("xdpsar._aio")?.call_method1("ticket", (slf,))?;
+        told.call_method0("__await__")
     }
 
     fn __repr__(&self) -> String {

@@ -15,6 +15,7 @@ import atexit as _atexit
 
 from ._errors import (
     BufferTooSmall,
+    Cancelled,
     Closed,
     ErrorCode,
     EventTooLong,
@@ -52,6 +53,7 @@ from ._stats import (
 __all__ = [
     "BackendInfo",
     "BufferTooSmall",
+    "Cancelled",
     "Closed",
     "Dropped",
     "ErrorCode",

@@ -108,6 +108,12 @@ class Closed(XdpsarError, RuntimeError):
     code = ErrorCode.LOGIC_ERROR
 
 
+class Cancelled(XdpsarError, RuntimeError):
+    """The event was cancelled before it was sent."""
+
+    code = ErrorCode.LOGIC_ERROR
+
+
 class Forked(XdpsarError, RuntimeError):
     """Its threads are those of the parent process."""
 

@@ -1,5 +1,5 @@
 from ctypes import Array, Structure, Union
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from ipaddress import IPv4Address, IPv6Address
 from types import TracebackType
 from typing import Any, Final, Literal, Self, TypeVar, final
@@ -217,9 +217,13 @@ class Segmenter:
         entropy: int | None = None,
         tick: int | None = None,
         timeout: float | None = None,
+        callback: Callable[[SendTicket], object] | None = None,
     ) -> SendTicket:
         """Queues an event for the sender threads, and waits while the queue is
-        full. The buffer is not copied, and stays exported until it is sent."""
+        full. The buffer is not copied, and stays exported until it is sent.
+
+        `callback` is called with the ticket, once, after the kernel has taken
+        all of the event, or it failed: see `SendTicket.add_done_callback`."""
     def try_submit(
         self,
         data: Buffer,
@@ -229,6 +233,7 @@ class Segmenter:
         data_id: int | None = None,
         entropy: int | None = None,
         tick: int | None = None,
+        callback: Callable[[SendTicket], object] | None = None,
     ) -> SendTicket | None:
         """The same; None if the queue is full."""
     def flush(self, timeout: float | None = None) -> bool:
@@ -269,8 +274,27 @@ class SendTicket:
         """Waits until the kernel has taken all of it; returns its number."""
     def exception(self, timeout: float | None = None) -> BaseException | None:
         """Waits likewise; returns what `result` would raise."""
+    def add_done_callback(self, callback: Callable[[SendTicket], object]) -> None:
+        """Has `callback` called with this ticket, once, when it is known what
+        became of the event: soon, if that is so already. The calls come from
+        one thread of the segmenter's, in the order in which events are told;
+        what they raise goes to `sys.unraisablehook`. The buffer is given back
+        before."""
+    def cancel(self) -> bool:
+        """Has the event not sent, if no sender thread has begun with it; else
+        False. It keeps its number, and its place in the queue; when its turn
+        comes, the buffer is given back, and `result` raises Cancelled."""
+    def __await__(self) -> Generator[Any, None, int]:
+        """`result`, without blocking the event loop. Cancelling the task that
+        awaits it does not cancel the event."""
+
+@final
+class Callbacks:
+    def take(self) -> list[tuple[Callable[[SendTicket], object], SendTicket]] | None: ...
+    def called(self) -> None: ...
 
 def _rebuild_event(bytes: Buffer, event_number: int, facts: tuple[Any, ...]) -> Event: ...
 def _live_objects() -> dict[str, int]: ...
 def _at_exit() -> None: ...
+def _unraisable(error: BaseException, raised_by: object) -> None: ...
 def _panic() -> None: ...

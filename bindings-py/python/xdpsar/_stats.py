@@ -162,6 +162,8 @@ class SegmenterStats:
     events_failed: int
     events_dropped: int
     bytes_dropped: int
+    events_cancelled: int
+    """Withdrawn by `SendTicket.cancel`."""
     fragments: int
     bytes: int
     retried_full: int

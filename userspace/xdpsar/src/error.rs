@@ -25,6 +25,9 @@ pub enum Error {
     /// The segmenter was stopped before the event was sent.
     #[error("the segmenter was stopped before it sent the event")]
     Stopped,
+    /// The event was withdrawn before a worker began with it.
+    #[error("the event was cancelled before it was sent")]
+    Cancelled,
     /// A worker thread ended by a defect of ours; please report it.
     #[error("worker {worker} stopped on an internal error: {message}")]
     Worker {

@@ -39,8 +39,9 @@ pub use error::Error;
 pub use handoff::Overflow;
 pub use reassembler::{Reassembler, RecvTimeoutError, Stopper, TryRecvError};
 pub use segmenter::{
-    Buffer, EventOptions, Flush, Outcome, Refused, Segmenter, SegmenterBuilder, SegmenterStats,
-    SegmenterStopper, StopReport, Submitter, SyncConfig, SyncRate, SyncStats, Ticket, Ticks,
+    Buffer, Canceller, EventOptions, Flush, Outcome, Refused, Segmenter, SegmenterBuilder,
+    SegmenterStats, SegmenterStopper, StopReport, Submitter, SyncConfig, SyncRate, SyncStats,
+    Ticket, Ticks,
 };
 pub use stats::{Dropped, EventsLost, Stats, WorkerStats};
 pub use xdpsar_dataplane::{

@@ -76,7 +76,7 @@ pub use self::{
     submitter::{Refused, Submitter},
     sync::{SyncConfig, SyncRate, SyncStats},
     tick::Ticks,
-    ticket::{Outcome, Ticket},
+    ticket::{Canceller, Outcome, Ticket},
 };
 use self::{
     shared::Shared,
@@ -327,6 +327,7 @@ impl Segmenter {
         let mut stats = self.stats();
         stats.events_dropped += left.events;
         stats.bytes_dropped += left.bytes;
+        stats.events_cancelled += left.cancelled;
         StopReport {
             drained: stats.events_dropped == 0 && stuck_workers == 0,
             dropped_events: stats.events_dropped,
@@ -358,6 +359,7 @@ impl Segmenter {
                 stats.events_failed += worker.failed;
                 stats.events_dropped += worker.dropped.events;
                 stats.bytes_dropped += worker.dropped.bytes;
+                stats.events_cancelled += worker.dropped.cancelled;
             }
         }
         stats.callback_panics = self.shared.queue.panics();

@@ -110,7 +110,7 @@ def test_gathered(pair: Pair) -> None:
 @pytest.mark.parametrize(
     "header", [{"event_number": 1 << 64}, {"event_number": -1}, {"data_id": 1 << 16}, {"entropy": -1}]
 )
-def test_headers_out_of_range(pair: Pair, header: dict[str, int]) -> None:
+def test_headers_out_of_range(pair: Pair, header: dict[str, Any]) -> None:
     for call in (pair.sender.send, pair.sender.submit, pair.sender.try_submit):
         with pytest.raises(OverflowError):
             call(b"", **header)

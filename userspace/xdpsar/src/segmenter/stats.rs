@@ -9,8 +9,8 @@ use super::{queue::QueueCounters, sync::SyncStats};
 /// JSON form.
 ///
 /// When nothing is on its way, `events_queued` and the events that were sent
-/// past the queue are together `events_sent`, `events_failed` and
-/// `events_dropped`.
+/// past the queue are together `events_sent`, `events_failed`,
+/// `events_dropped` and `events_cancelled`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct SegmenterStats {
     /// Events that the queue took in.
@@ -31,6 +31,8 @@ pub struct SegmenterStats {
     pub events_dropped: u64,
     /// Their bytes.
     pub bytes_dropped: u64,
+    /// Queued events that were withdrawn before a worker began with them.
+    pub events_cancelled: u64,
     /// Fragments that the kernel took.
     pub fragments: u64,
     /// Fragments that it has not, of events that failed or were cut off on

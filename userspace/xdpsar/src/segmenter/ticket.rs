@@ -83,6 +83,43 @@ impl Ticket {
     pub fn try_wait(self) -> Result<Result<u64, Error>, Self> {
         self.wait_timeout(Duration::ZERO)
     }
+
+    /// Has `told` called with what becomes of the event, once: on a worker's
+    /// thread, as with [`Submitter::submit_with`](super::Submitter::submit_with),
+    /// or here and now if that is known already.
+    pub fn then(self, told: impl FnOnce(Outcome) + Send + 'static) {
+        let mut state = self.slot.lock();
+        let Some(result) = state.result.take() else {
+            state.then = Some(Box::new(told));
+            return;
+        };
+        drop(state);
+        told(Outcome { event_number: self.event_number, result });
+    }
+
+    /// A handle that withdraws the event.
+    pub fn canceller(&self) -> Canceller {
+        Canceller(Arc::clone(&self.slot))
+    }
+}
+
+/// Withdraws a queued event.
+#[derive(Clone, Debug)]
+pub struct Canceller(Arc<Slot>);
+
+impl Canceller {
+    /// Has the event not sent, unless a worker has begun with it or it has
+    /// been told. Whether it will not be sent.
+    ///
+    /// It keeps its place in the queue, its bytes and its number; once a
+    /// worker gets there, it is told [`Error::Cancelled`].
+    pub fn cancel(&self) -> bool {
+        let mut state = self.0.lock();
+        if state.stage == Stage::Queued {
+            state.stage = Stage::Cancelled;
+        }
+        state.stage == Stage::Cancelled
+    }
 }
 
 /// Where worker and ticket meet.
@@ -92,11 +129,34 @@ struct Slot {
     told: Condvar,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct State {
     result: Option<Result<(), Error>>,
+    /// To be called instead.
+    then: Option<Callback>,
     /// Whether somebody sleeps: waking nobody is a system call as well.
     awaited: bool,
+    stage: Stage,
+}
+
+/// How far an event is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Stage {
+    #[default]
+    Queued,
+    /// A worker has it, or had.
+    Begun,
+    /// It was withdrawn before.
+    Cancelled,
+}
+
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("State")
+            .field("result", &self.result)
+            .field("stage", &self.stage)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Slot {
@@ -104,14 +164,23 @@ impl Slot {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn tell(&self, result: Result<(), Error>) {
+    /// Tells who waits, or returns what is to be called.
+    fn tell(&self, result: Result<(), Error>) -> Option<(Callback, Result<(), Error>)> {
         let mut state = self.lock();
+        if state.stage == Stage::Queued {
+            // It failed before it was begun.
+            state.stage = Stage::Begun;
+        }
+        if let Some(then) = state.then.take() {
+            return Some((then, result));
+        }
         state.result = Some(result);
         let awaited = state.awaited;
         drop(state);
         if awaited {
             self.told.notify_one();
         }
+        None
     }
 }
 
@@ -152,24 +221,35 @@ impl Completion {
         self.tell(result);
     }
 
+    /// Begins with the event. Whether it is to be sent: it may have been
+    /// withdrawn.
+    pub(super) fn begin(&self) -> bool {
+        let Some(To::Ticket(slot)) = &self.to else { return true };
+        let mut state = slot.lock();
+        if state.stage == Stage::Queued {
+            state.stage = Stage::Begun;
+        }
+        state.stage != Stage::Cancelled
+    }
+
     /// Tells nobody: the event was never taken in.
     pub(super) fn cancel(mut self) {
         self.to = None;
     }
 
     fn tell(&mut self, result: Result<(), Error>) {
-        match self.to.take() {
-            None => {}
+        let call = match self.to.take() {
+            None => None,
             Some(To::Ticket(slot)) => slot.tell(result),
-            Some(To::Callback(callback)) => {
-                let outcome = Outcome { event_number: self.event_number, result };
-                let _inside = Inside::enter();
-                // The callback is gone after a panic, and with it whatever it
-                // left half done.
-                if catch_unwind(AssertUnwindSafe(|| callback(outcome))).is_err() {
-                    self.panics.fetch_add(1, Ordering::Relaxed);
-                }
-            }
+            Some(To::Callback(callback)) => Some((callback, result)),
+        };
+        let Some((callback, result)) = call else { return };
+        let outcome = Outcome { event_number: self.event_number, result };
+        let _inside = Inside::enter();
+        // The callback is gone after a panic, and with it whatever it left
+        // half done.
+        if catch_unwind(AssertUnwindSafe(|| callback(outcome))).is_err() {
+            self.panics.fetch_add(1, Ordering::Relaxed);
         }
     }
 }
@@ -264,6 +344,40 @@ mod tests {
         Completion::callback(callback)(3, &panics).0.complete(Ok(()));
         assert_eq!(panics.load(Ordering::Relaxed), 1);
         assert!(!inside_callback());
+    }
+
+    #[test]
+    fn a_ticket_may_have_something_called_instead() {
+        for told_before in [false, true] {
+            let (completion, ticket) = ticket(4);
+            let (send, told) = mpsc::channel();
+            let then = move |outcome: Outcome| send.send(outcome).unwrap();
+            if told_before {
+                completion.complete(Ok(()));
+                ticket.then(then);
+            } else {
+                ticket.then(then);
+                assert!(told.try_recv().is_err(), "not yet");
+                drop(completion);
+            }
+            let outcome = told.recv().unwrap();
+            assert_eq!((outcome.event_number, outcome.result.is_ok()), (4, told_before));
+            assert!(told.recv().is_err(), "told once");
+        }
+    }
+
+    #[test]
+    fn only_an_event_that_has_not_begun_is_cancelled() {
+        let (completion, early) = ticket(5);
+        let canceller = early.canceller();
+        assert!(canceller.cancel() && canceller.cancel());
+        assert!(!completion.begin());
+        let (completion, late) = ticket(6);
+        assert!(completion.begin());
+        assert!(!late.canceller().cancel());
+        completion.complete(Ok(()));
+        assert!(!late.canceller().cancel());
+        drop(early);
     }
 
     /// Both sides at once, many times: told exactly once, never missed.

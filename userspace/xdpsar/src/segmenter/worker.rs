@@ -30,17 +30,28 @@ pub(super) struct Published {
     pub(super) dropped: Dropped,
 }
 
-/// Events that a stop cut off.
+/// Events that a stop cut off, and those that were withdrawn.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Dropped {
     pub(super) events: u64,
     pub(super) bytes: u64,
+    pub(super) cancelled: u64,
 }
 
 impl Dropped {
     pub(super) fn add(&mut self, bytes: u64) {
         self.events += 1;
         self.bytes += bytes;
+    }
+
+    /// An event that was not sent because of one of the two. Whether it was.
+    fn count(&mut self, error: &Error, bytes: u64) -> bool {
+        match error {
+            Error::Stopped => self.add(bytes),
+            Error::Cancelled => self.cancelled += 1,
+            _ => return false,
+        }
+        true
     }
 }
 
@@ -134,8 +145,9 @@ impl Workers {
         }
         let mut left = Dropped::default();
         for job in self.jobs.try_iter() {
-            left.add(job.buffer.len());
-            job.finish(Err(Error::Stopped));
+            let error = if job.completion.begin() { Error::Stopped } else { Error::Cancelled };
+            left.count(&error, job.buffer.len());
+            job.finish(Err(error));
         }
         (stuck, left)
     }
@@ -170,10 +182,10 @@ impl Worker {
         while let Ok(job) = jobs.recv() {
             self.shared.queue.made_room(jobs.len());
             let result = self.serve(&job);
-            match &result {
-                Err(Error::Stopped) => self.totals.dropped.add(job.buffer.len()),
-                Err(_) => self.totals.failed += 1,
-                Ok(()) => {}
+            if let Err(error) = &result
+                && !self.totals.dropped.count(error, job.buffer.len())
+            {
+                self.totals.failed += 1;
             }
             self.totals.sender = self.sender.counters();
             // Before the ticket: who was told finds it counted.
@@ -187,6 +199,9 @@ impl Worker {
             return Err(Error::Worker { worker: self.index, message: message.clone() });
         }
         self.shared.wait_for_warm_up();
+        if !job.completion.begin() {
+            return Err(Error::Cancelled);
+        }
         if self.shared.halt.load(Ordering::Relaxed) {
             return Err(Error::Stopped);
         }

@@ -76,6 +76,25 @@ fn a_full_queue_gives_the_buffer_back_or_waits() {
 }
 
 #[test]
+fn a_queued_event_can_be_cancelled_and_one_under_way_cannot() {
+    let (socket, to) = receiver();
+    let mut sender = slow(to).open().unwrap();
+    sender.submit(vec![0; 1400], PLAIN).unwrap().wait().unwrap();
+    // A worker waits with it for its time.
+    let under_way = sender.submit(vec![1; 1400], PLAIN).unwrap();
+    let queued = sender.submit(vec![2; 1400], PLAIN).unwrap();
+    let (send, told) = mpsc::channel();
+    assert!(queued.canceller().cancel());
+    queued.then(move |outcome| send.send(outcome).unwrap());
+    let report = sender.stop(Duration::ZERO);
+    assert!(matches!(told.recv_timeout(LONG).unwrap().result, Err(Error::Cancelled)));
+    assert!(matches!(under_way.wait(), Err(Error::Stopped)));
+    assert_eq!((report.dropped_events, report.stats.events_cancelled), (1, 1));
+    assert_eq!(report.stats.events_queued, 3);
+    assert_eq!(next(&socket).length, 1400);
+}
+
+#[test]
 fn a_stop_keeps_its_deadline_and_says_what_it_dropped() {
     let (socket, to) = receiver();
     for workers in [1, 2] {
