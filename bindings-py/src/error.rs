@@ -6,7 +6,7 @@
 use std::io;
 
 use pyo3::{prelude::*, types::PyDict};
-use xdpsar::{Error, SendError, SetupError, SetupErrorKind};
+use xdpsar::{Error, SendError, SetupError, SetupErrorKind, UriError, UriErrorKind};
 
 /// An exception of `xdpsar._errors`.
 pub(crate) fn raise(py: Python<'_>, class: &str, message: String) -> PyErr {
@@ -32,6 +32,7 @@ pub(crate) fn from_library(py: Python<'_>, error: &Error) -> PyErr {
     let message = error.to_string();
     match error {
         Error::Setup(error) => setup(py, error),
+        Error::Uri(error) => uri(py, error),
         Error::Receive(_) => socket(py, message, os_error(error)),
         Error::Send(SendError::TooLong { .. }) => raise(py, "EventTooLong", message),
         Error::Stopped => raise(py, "Closed", message),
@@ -44,6 +45,28 @@ pub(crate) fn from_library(py: Python<'_>, error: &Error) -> PyErr {
 
 fn socket(py: Python<'_>, message: String, errno: Option<i32>) -> PyErr {
     build(py, "SocketError", message, |more| more.set_item("errno", errno))
+}
+
+/// `UriError`, or `NotFound` where there is none.
+pub(crate) fn uri(py: Python<'_>, error: &UriError) -> PyErr {
+    let (class, code) = match error.kind {
+        UriErrorKind::NotSet => ("NotFound", "UNDEFINED"),
+        UriErrorKind::NotFound | UriErrorKind::Unresolved => ("NotFound", "NOT_FOUND"),
+        UriErrorKind::Empty => ("UriError", "UNDEFINED"),
+        UriErrorKind::Missing => ("UriError", "PARAMETER_NOT_AVAILABLE"),
+        _ => ("UriError", "PARSE_ERROR"),
+    };
+    build(py, class, error.to_string(), |more| {
+        more.set_item("kind", error.kind.as_str())?;
+        more.set_item("code", py.import("xdpsar._errors")?.getattr("ErrorCode")?.getattr(code)?)?;
+        told(more, &error.asked, &error.found, &error.remedy)
+    })
+}
+
+fn told(more: &Bound<'_, PyDict>, asked: &str, found: &str, remedy: &str) -> PyResult<()> {
+    more.set_item("asked", asked)?;
+    more.set_item("found", found)?;
+    more.set_item("remedy", remedy)
 }
 
 fn setup(py: Python<'_>, error: &SetupError) -> PyErr {
@@ -66,9 +89,7 @@ fn setup(py: Python<'_>, error: &SetupError) -> PyErr {
             more.set_item("errno", os_error(error))?;
             more.set_item("kind", kind)?;
         }
-        more.set_item("asked", &error.asked)?;
-        more.set_item("found", &error.found)?;
-        more.set_item("remedy", &error.remedy)
+        told(more, &error.asked, &error.found, &error.remedy)
     })
 }
 

@@ -15,6 +15,7 @@
 //! | `segmenter`, `sending` | sending: the class, and how it waits |
 //! | `ticket`, `receipt` | receipts of queued events, and callbacks |
 //! | `options` | keyword arguments to builders |
+//! | `uri` | EJFAT URIs, and which of our addresses face another one |
 //! | `export` | memory of other Python objects: borrowed, and given back |
 //! | `error` | failures as the exceptions of `xdpsar._errors` |
 //! | `turns`, `wait` | threads taking turns; without the GIL, but with an ear for signals |
@@ -41,6 +42,7 @@ mod segmenter;
 mod sending;
 mod ticket;
 mod turns;
+mod uri;
 mod wait;
 
 /// Natively implemented parts of xdpsar; import them from `xdpsar`.
@@ -55,6 +57,7 @@ mod _native {
         receive::EventIterator,
         segmenter::PySegmenter,
         ticket::PyTicket,
+        uri::{PyEjfatUri, local_address_towards, local_addresses_towards, rebuild_uri},
     };
 
     /// Version of the crate, and so of the package.

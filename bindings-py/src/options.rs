@@ -6,12 +6,9 @@ use std::{
 };
 
 use pyo3::{exceptions::PyTypeError, prelude::*, types::PyString};
-use xdpsar::CopyMode;
+use xdpsar::{CopyMode, DATA_PORT, EjfatUri, TokenKind, UriError};
 
-use crate::error;
-
-/// Default UDP port of the data plane.
-pub(crate) const DATA_PORT: u16 = 19522;
+use crate::{error, uri::PyEjfatUri};
 
 /// What AF_XDP does with packets, on either side.
 pub(crate) const COPIES: &[(&str, CopyMode)] =
@@ -63,15 +60,76 @@ pub(crate) fn ip(given: &Bound<'_, PyAny>) -> PyResult<IpAddr> {
     })
 }
 
+/// A URI: of our class, or its text.
+pub(crate) fn uri(given: &Bound<'_, PyAny>) -> PyResult<EjfatUri> {
+    let py = given.py();
+    if let Ok(uri) = given.cast::<PyEjfatUri>() {
+        return Ok(uri.get().inner().clone());
+    }
+    let text = given
+        .cast::<PyString>()
+        .map_err(|_| PyTypeError::new_err("an EJFAT URI: give an EjfatUri, or its text"))?;
+    EjfatUri::parse(text.to_str()?, TokenKind::default()).map_err(|error| error::uri(py, &error))
+}
+
+/// Where to send: an EJFAT URI, or an address as [`socket_address`] has it.
+pub(crate) enum Target {
+    Uri(Box<EjfatUri>),
+    Address(SocketAddr),
+}
+
+impl Target {
+    pub(crate) fn new(given: &Bound<'_, PyAny>) -> PyResult<Self> {
+        match given.cast::<PyString>() {
+            Ok(text) if !text.to_str()?.contains("://") => {
+                socket_address(given.py(), "send to", text.to_str()?).map(Self::Address)
+            }
+            _ => uri(given).map(Box::new).map(Self::Uri),
+        }
+    }
+
+    /// Where events go.
+    pub(crate) fn address(&self) -> Result<SocketAddr, UriError> {
+        match self {
+            Self::Uri(uri) => uri.data_addr(),
+            Self::Address(to) => Ok(*to),
+        }
+    }
+}
+
+/// The address to receive at: the one named, or ours towards the URI's data
+/// address.
+pub(crate) fn listen(
+    py: Python<'_>,
+    uri: Option<&EjfatUri>,
+    data_ip: Option<&Bound<'_, PyAny>>,
+) -> PyResult<IpAddr> {
+    match (data_ip, uri) {
+        (Some(data_ip), _) => ip(data_ip),
+        (None, Some(uri)) => uri
+            .data_addr()
+            .map_err(xdpsar::Error::from)
+            .and_then(|to| Ok(xdpsar::local_address_towards(to.ip())?))
+            .map_err(|error| error::from_library(py, &error)),
+        (None, None) => Err(error::usage(
+            py,
+            "a reassembler without an address",
+            "neither data_ip nor uri is given",
+            "give the address to receive at as data_ip, or the EJFAT URI whose load balancer it \
+             faces",
+        )),
+    }
+}
+
 /// Address and port: `"10.0.0.1:19522"`, `"[fd00::1]:19522"`, or without the
 /// port, which is 19522 then.
-pub(crate) fn destination(py: Python<'_>, text: &str) -> PyResult<SocketAddr> {
+pub(crate) fn socket_address(py: Python<'_>, what: &str, text: &str) -> PyResult<SocketAddr> {
     let with_port = text.parse().ok();
     let bare = || text.parse().ok().map(|ip: IpAddr| SocketAddr::new(ip, DATA_PORT));
     with_port.or_else(bare).ok_or_else(|| {
         error::usage(
             py,
-            &format!("send to {text:?}"),
+            &format!("{what} {text:?}"),
             "that is no address",
             "write one such as \"10.0.0.1:19522\" or \"[fd00::1]:19522\"; names are not looked up",
         )

@@ -7,15 +7,15 @@ use std::{
 
 use pyo3::{exceptions::PyValueError, prelude::*, types::PyTuple};
 use xdpsar::{
-    AttachMode, Backend, BudgetPolicy, Checksum, LaneMode, Layout, LbFraming, Lend, LostEvent,
-    Overflow, Reassembler, SocketOptions, Wait, XdpOptions,
+    AttachMode, Backend, BudgetPolicy, Checksum, DATA_PORT, LaneMode, Layout, LbFraming, Lend,
+    LostEvent, Overflow, Reassembler, SocketOptions, Wait, XdpOptions,
 };
 
 use crate::{
     error,
     event::PyEvent,
     export::Export,
-    options::{COPIES, DATA_PORT, ip, seconds, word},
+    options::{self, COPIES, seconds, word},
     origin::{Close, Live, Origin, close_at_exit},
     receive::{EventIterator, Next, Open, Receiver, State, stats},
     wait::Deadline,
@@ -73,13 +73,13 @@ impl PyReassembler {
 impl PyReassembler {
     #[new]
     #[pyo3(signature = (
-        *, data_ip, port = DATA_PORT, ports = 1, backend = "auto", interface = None,
+        uri = None, *, data_ip = None, port = DATA_PORT, ports = 1, backend = "auto", interface = None,
         threads = None, cores = None, event_timeout = 0.5, event_lifetime = None, memory = None,
         max_event = None, on_budget = "refuse", queue = None, overflow = "drop",
         wait = "adaptive", consumer_wait = "adaptive", lane = "port", lanes = None,
         lb_header = "auto", attach = "auto", copy = "auto", layout = "auto", lend = "auto",
         checksum = "auto", busy_poll = None, socket_buffer = None, gro = true,
-    ), text_signature = "(*, data_ip, port=19522, ports=1, backend='auto', interface=None, \
+    ), text_signature = "(uri=None, *, data_ip=None, port=19522, ports=1, backend='auto', interface=None, \
         threads=None, cores=None, event_timeout=0.5, event_lifetime=None, memory=None, \
         max_event=None, on_budget='refuse', queue=None, overflow='drop', wait='adaptive', \
         consumer_wait='adaptive', lane='port', lanes=None, lb_header='auto', attach='auto', \
@@ -88,7 +88,8 @@ impl PyReassembler {
     #[expect(clippy::too_many_arguments, reason = "keyword arguments, in Python")]
     fn new(
         py: Python<'_>,
-        data_ip: &Bound<'_, PyAny>,
+        uri: Option<&Bound<'_, PyAny>>,
+        data_ip: Option<&Bound<'_, PyAny>>,
         port: u16,
         ports: u16,
         backend: &str,
@@ -116,7 +117,8 @@ impl PyReassembler {
         socket_buffer: Option<usize>,
         gro: bool,
     ) -> PyResult<Self> {
-        let data_ip = ip(data_ip)?;
+        let uri = uri.map(options::uri).transpose()?;
+        let data_ip = options::listen(py, uri.as_ref(), data_ip)?;
         let socket = SocketOptions::default();
         let socket = SocketOptions { buffer: socket_buffer.unwrap_or(socket.buffer), gro };
         let xdp = XdpOptions {

@@ -1,12 +1,20 @@
 //! The sender as a Python class.
 
-use pyo3::{prelude::*, types::PyTuple};
-use xdpsar::{EventOptions, LbVersion, Segmenter, SendBackend, Ticks, XdpTransmitOptions};
+use std::net::SocketAddr;
+
+use pyo3::{
+    prelude::*,
+    types::{PyString, PyTuple},
+};
+use xdpsar::{
+    EventOptions, LbVersion, Segmenter, SendBackend, SyncConfig, SyncRate, Ticks,
+    XdpTransmitOptions,
+};
 
 use crate::{
     error,
     export::Export,
-    options::{COPIES, destination, ip, seconds, word},
+    options::{COPIES, Target, ip, seconds, socket_address, word},
     origin::Live,
     sending::Sending,
     ticket::PyTicket,
@@ -25,6 +33,39 @@ pub(crate) struct PySegmenter {
     _live: Live,
 }
 
+const SYNC_RATES: &[(&str, SyncRate)] = &[
+    ("megahertz", SyncRate::Megahertz),
+    ("measured", SyncRate::Measured),
+    ("zero", SyncRate::Zero),
+];
+
+/// Where sync messages go: to the address named; if it is left open, to that
+/// of the URI, if it has one, and if True, it must; if False, nowhere.
+fn sync_address(
+    py: Python<'_>,
+    target: &Target,
+    sync: Option<&Bound<'_, PyAny>>,
+) -> PyResult<Option<SocketAddr>> {
+    let asked: Option<bool> = match sync {
+        None => None,
+        Some(sync) => match sync.cast::<PyString>() {
+            Ok(text) => return socket_address(py, "sync messages to", text.to_str()?).map(Some),
+            Err(_) => Some(sync.extract()?),
+        },
+    };
+    match (asked, target) {
+        (Some(false), _) | (None, Target::Address(_)) => Ok(None),
+        (None, Target::Uri(uri)) if uri.sync().is_none() => Ok(None),
+        (_, Target::Uri(uri)) => uri.sync_addr().map(Some).map_err(|error| error::uri(py, &error)),
+        (Some(true), Target::Address(to)) => Err(error::usage(
+            py,
+            &format!("sync messages for what is sent to {to}"),
+            "only an EJFAT URI says where those go",
+            "send to an EjfatUri, or write sync=\"ip:port\"",
+        )),
+    }
+}
+
 #[pymethods]
 impl PySegmenter {
     #[new]
@@ -33,16 +74,18 @@ impl PySegmenter {
         cores = None, queue = 1024, mtu = None, rate_gbps = None, smooth = true,
         count_ethernet = false, kernel_pacing = false, backend = "auto", xdp_queue = None,
         copy = "auto", source = None, dscp = None, connected = true, lb_version = Some(2),
-        send_buffer = None, patience = 5.0, ticks = "clock",
+        send_buffer = None, patience = 5.0, ticks = "clock", sync = None, source_id = 0,
+        sync_period = 1.0, sync_rate = "megahertz", sync_warm_up = 1.0,
     ), text_signature = "(to, /, *, data_id=0, first_event=0, ports=1, sockets=4, threads=None, \
         cores=None, queue=1024, mtu=None, rate_gbps=None, smooth=True, count_ethernet=False, \
         kernel_pacing=False, backend='auto', xdp_queue=None, copy='auto', source=None, \
         dscp=None, connected=True, lb_version=2, send_buffer=None, patience=5.0, \
-        ticks='clock')")]
+        ticks='clock', sync=None, source_id=0, sync_period=1.0, sync_rate='megahertz', \
+        sync_warm_up=1.0)")]
     #[expect(clippy::too_many_arguments, reason = "keyword arguments, in Python")]
     fn new(
         py: Python<'_>,
-        to: &str,
+        to: &Bound<'_, PyAny>,
         data_id: u16,
         first_event: u64,
         ports: u16,
@@ -65,8 +108,24 @@ impl PySegmenter {
         send_buffer: Option<usize>,
         patience: f64,
         ticks: &str,
+        sync: Option<&Bound<'_, PyAny>>,
+        source_id: u32,
+        sync_period: f64,
+        sync_rate: &str,
+        sync_warm_up: f64,
     ) -> PyResult<Self> {
-        let to = destination(py, to)?;
+        let target = Target::new(to)?;
+        let to = target.address().map_err(|error| error::uri(py, &error))?;
+        let sync = sync_address(py, &target, sync)?;
+        let sync_rate = word(py, "sync_rate", sync_rate, SYNC_RATES)?;
+        let period = seconds(py, "sync_period", sync_period)?;
+        let warm_up = seconds(py, "sync_warm_up", sync_warm_up)?;
+        let sync = sync.map(|to| SyncConfig {
+            period,
+            warm_up,
+            rate: sync_rate,
+            ..SyncConfig::new(to, source_id)
+        });
         let lb = match lb_version {
             None => None,
             Some(2) => Some(LbVersion::V2),
@@ -115,7 +174,8 @@ impl PySegmenter {
                 "ticks",
                 ticks,
                 &[("clock", Ticks::Clock), ("event_number", Ticks::EventNumber)],
-            )?);
+            )?)
+            .sync(sync);
         if let Some(threads) = threads {
             builder = builder.workers(threads);
         }

@@ -21,20 +21,25 @@ from ._errors import (
     EventTooLong,
     Forked,
     InternalError,
+    NotFound,
     NotPermitted,
     QueueFull,
     SetupError,
     SocketError,
+    UriError,
     UsageError,
     XdpsarError,
     XdpsarTimeout,
 )
 from ._native import (
+    EjfatUri,
     Event,
     EventIterator,
     SendTicket,
     __version__,
     _at_exit,
+    local_address_towards,
+    local_addresses_towards,
 )
 from ._reassembler import Reassembler
 from ._segmenter import Segmenter
@@ -49,6 +54,7 @@ from ._stats import (
     SyncStats,
     WorkerStats,
 )
+from ._uri import TokenKind
 
 __all__ = [
     "BackendInfo",
@@ -56,6 +62,7 @@ __all__ = [
     "Cancelled",
     "Closed",
     "Dropped",
+    "EjfatUri",
     "ErrorCode",
     "Event",
     "EventInfo",
@@ -65,6 +72,7 @@ __all__ = [
     "Forked",
     "InternalError",
     "LostEvent",
+    "NotFound",
     "NotPermitted",
     "QueueFull",
     "Reassembler",
@@ -75,11 +83,15 @@ __all__ = [
     "SetupError",
     "SocketError",
     "SyncStats",
+    "TokenKind",
+    "UriError",
     "UsageError",
     "WorkerStats",
     "XdpsarError",
     "XdpsarTimeout",
     "__version__",
+    "local_address_towards",
+    "local_addresses_towards",
 ]
 
 # No thread of ours may outlive the interpreter.

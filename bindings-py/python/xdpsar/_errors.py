@@ -5,7 +5,6 @@ of xdpsar would expect.
 """
 
 from enum import IntEnum
-from typing import ClassVar
 
 
 class ErrorCode(IntEnum):
@@ -30,23 +29,56 @@ class ErrorCode(IntEnum):
 class XdpsarError(Exception):
     """The base of all."""
 
-    code: ClassVar[ErrorCode] = ErrorCode.UNDEFINED
+    code: ErrorCode = ErrorCode.UNDEFINED
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
         self.message = message
 
 
-class UsageError(XdpsarError, ValueError):
+class _Told(XdpsarError):
+    """One whose message has three parts, and its kind a name."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        kind: str = "",
+        code: ErrorCode | None = None,
+        asked: str = "",
+        found: str = "",
+        remedy: str = "",
+    ) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.code = self.code if code is None else code
+        self.asked = asked
+        self.found = found
+        self.remedy = remedy
+
+
+class UsageError(_Told, ValueError):
     """A value that cannot be meant."""
 
     code = ErrorCode.PARAMETER_ERROR
 
-    def __init__(self, message: str, *, asked: str = "", found: str = "", remedy: str = "") -> None:
-        super().__init__(message)
-        self.asked = asked
-        self.found = found
-        self.remedy = remedy
+
+class UriError(_Told, ValueError):
+    """Not an EJFAT URI, or one that does not say what is needed.
+
+    `kind` is "bad", "empty" or "missing". No text of it has a token.
+    """
+
+    code = ErrorCode.PARSE_ERROR
+
+
+class NotFound(_Told, LookupError):
+    """It is not there: a variable, a file, a host's name.
+
+    `kind` is "not_set", "not_found" or "unresolved".
+    """
+
+    code = ErrorCode.NOT_FOUND
 
 
 class SocketError(XdpsarError, OSError):

@@ -1,15 +1,19 @@
 from ctypes import Array, Structure, Union
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from ipaddress import IPv4Address, IPv6Address
+from os import PathLike
 from types import TracebackType
-from typing import Any, Final, Literal, Self, TypeVar, final
+from typing import Any, Final, Literal, Self, TypeAlias, TypeVar, final
 
 from typing_extensions import Buffer, CapsuleType, disjoint_base
 
 from ._stats import BackendInfo, EventInfo, LostEvent, ReassemblerStats, SegmenterStats
+from ._uri import TokenKind
 
 __version__: Final[str]
 
+_Ip: TypeAlias = str | IPv4Address | IPv6Address
+_Address: TypeAlias = tuple[str, int]
 _CT = TypeVar("_CT", bound=Structure | Union | Array[Any])
 
 @final
@@ -78,8 +82,9 @@ class Reassembler:
 
     def __new__(
         cls,
+        uri: EjfatUri | str | None = None,
         *,
-        data_ip: str | IPv4Address | IPv6Address,
+        data_ip: _Ip | None = None,
         port: int = 19522,
         ports: int = 1,
         backend: Literal["auto", "xdp", "socket"] = "auto",
@@ -158,7 +163,7 @@ class Segmenter:
 
     def __new__(
         cls,
-        to: str,
+        to: EjfatUri | str,
         /,
         *,
         data_id: int = 0,
@@ -176,13 +181,18 @@ class Segmenter:
         backend: Literal["auto", "gso", "mmsg", "xdp"] = "auto",
         xdp_queue: int | None = None,
         copy: Literal["auto", "copy", "zero-copy"] = "auto",
-        source: str | IPv4Address | IPv6Address | None = None,
+        source: _Ip | None = None,
         dscp: int | None = None,
         connected: bool = True,
         lb_version: Literal[2, 3] | None = 2,
         send_buffer: int | None = None,
         patience: float = 5.0,
         ticks: Literal["clock", "event_number"] = "clock",
+        sync: str | bool | None = None,
+        source_id: int = 0,
+        sync_period: float = 1.0,
+        sync_rate: Literal["megahertz", "measured", "zero"] = "megahertz",
+        sync_warm_up: float = 1.0,
     ) -> Self: ...
     def send(
         self,
@@ -293,6 +303,107 @@ class Callbacks:
     def take(self) -> list[tuple[Callable[[SendTicket], object], SendTicket]] | None: ...
     def called(self) -> None: ...
 
+@final
+class EjfatUri:
+    """Where a load balancer's control plane is, where its data plane is, and
+    with which tokens it may be asked for what. Immutable, and hashable.
+
+        ejfat[s]://[token@]host:port[/lb/id][?sync=ip:port&data=ip[:port]&sessionid=text]
+
+    Its text, and so `str()` and what is pickled, has a token; `repr()` has
+    none. token: the kind of the text's. prefer_v6: which family counts where
+    there are both. Names are looked up by `resolve` alone. Ports below 1024
+    are accepted. A data address may have a range of ports: `data_ports`.
+    """
+
+    def __new__(
+        cls, uri: str, *, token: TokenKind | int = ..., prefer_v6: bool = False
+    ) -> Self:
+        """UriError: it is none."""
+    @staticmethod
+    def from_env(
+        name: str = "EJFAT_URI", *, token: TokenKind | int = ..., prefer_v6: bool = False
+    ) -> EjfatUri:
+        """That of an environment variable. NotFound; UriError."""
+    @staticmethod
+    def from_file(
+        path: str | PathLike[str], *, token: TokenKind | int = ..., prefer_v6: bool = False
+    ) -> EjfatUri:
+        """That of a file: of its first line that is neither blank nor a comment
+        (`#`), which may be one for a shell (`export EJFAT_URI='…'`).
+        NotFound; UriError."""
+    @property
+    def tls(self) -> bool: ...
+    @property
+    def host(self) -> str: ...
+    @property
+    def has_host_name(self) -> bool: ...
+    @property
+    def port(self) -> int: ...
+    @property
+    def lb_id(self) -> str: ...
+    @property
+    def lb_name(self) -> str: ...
+    @property
+    def session_id(self) -> str: ...
+    @property
+    def data(self) -> _Address | None: ...
+    @property
+    def data_v4(self) -> _Address | None: ...
+    @property
+    def data_v6(self) -> _Address | None: ...
+    @property
+    def data_ports(self) -> range | None: ...
+    @property
+    def sync(self) -> _Address | None: ...
+    @property
+    def sync_v4(self) -> _Address | None: ...
+    @property
+    def sync_v6(self) -> _Address | None: ...
+    @property
+    def prefer_v6(self) -> bool: ...
+    def token(self, kind: TokenKind | int) -> str | None:
+        """The token of exactly this kind."""
+    def token_for(self, kind: TokenKind | int) -> str | None:
+        """The token of this kind, or the next broader one: a session's, an
+        instance's, an admin's, that for all."""
+    def to_string(self, token: TokenKind | int) -> str:
+        """The text with the token of exactly this kind, if there is one."""
+    def resolve(self) -> list[_Address]:
+        """The control plane's addresses, those of the preferred family first.
+        NotFound: a name that nobody knows."""
+    def replace(
+        self,
+        *,
+        tls: bool = ...,
+        host: str = ...,
+        port: int = ...,
+        lb_id: str = ...,
+        lb_name: str = ...,
+        session_id: str = ...,
+        all_token: str | None = ...,
+        admin_token: str | None = ...,
+        instance_token: str | None = ...,
+        session_token: str | None = ...,
+        data_v4: str | tuple[_Ip, int] | None = ...,
+        data_v6: str | tuple[_Ip, int] | None = ...,
+        sync_v4: str | tuple[_Ip, int] | None = ...,
+        sync_v6: str | tuple[_Ip, int] | None = ...,
+        prefer_v6: bool = ...,
+    ) -> EjfatUri:
+        """The same with other parts; None leaves one out."""
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+
+def local_address_towards(to: _Ip) -> str:
+    """The address of this host that datagrams to another one leave from: the
+    one to receive at what comes from there. Sends nothing. SetupError: no
+    route."""
+
+def local_addresses_towards(to: _Ip) -> list[str]:
+    """That one, and then the others of the interface which leads there."""
+
+def _rebuild_uri(text: str, more: tuple[Any, ...]) -> EjfatUri: ...
 def _rebuild_event(bytes: Buffer, event_number: int, facts: tuple[Any, ...]) -> Event: ...
 def _live_objects() -> dict[str, int]: ...
 def _at_exit() -> None: ...

@@ -8,7 +8,8 @@ class Reassembler(_native.Reassembler):
 
     Methods may be called from any thread; each event goes to one of them.
 
-    data_ip: address to listen on; "0.0.0.0" for any, by sockets.
+    data_ip: address to listen on; "0.0.0.0" for any, by sockets. Not named, it
+    is the one that faces the data address of the EJFAT URI.
     port, ports: first UDP port, and how many: a power of two.
     backend, interface: AF_XDP, sockets, or what suits; `backend` says why.
     threads, cores: workers, and cores to pin them to.

@@ -1,11 +1,12 @@
 """The sender: what is hot is native, the rest is here."""
 
 from . import _native
+from ._stats import SyncStats
 
 
 class Segmenter(_native.Segmenter):
-    """Sends events to `to`: "ip", "ip:port" or "[ipv6]:port" of a load balancer
-    or of a receiver.
+    """Sends events to `to`: an EJFAT URI, or "ip", "ip:port" or "[ipv6]:port" of a
+    load balancer or of a receiver.
 
     Methods may be called from any thread; sends take turns.
 
@@ -22,6 +23,16 @@ class Segmenter(_native.Segmenter):
     lb_version: of the LB header, or None for no such header.
     patience: seconds without progress after which an event has failed.
     ticks: LB event numbers by the clock, or the events' own.
+    sync: where to tell the control plane where ticks are: "ip:port"; left
+    open, the URI's sync address, if it has one; True, that one; False, not.
+    source_id: which sender of the load balancer's this is.
+    sync_period, sync_rate, sync_warm_up: seconds between those messages, what
+    they say of the rate of ticks, and for how long before the first event.
     """
 
     __slots__ = ()
+
+    @property
+    def sync_stats(self) -> SyncStats | None:
+        """Of `stats`: what was told to the control plane."""
+        return self.stats.sync

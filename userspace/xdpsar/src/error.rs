@@ -1,5 +1,6 @@
 //! What can go wrong.
 
+use xdpsar_control::UriError;
 use xdpsar_dataplane::{ReceiveError, SendError, SetupError};
 
 /// A failure of this library. The text says what was asked, what is there,
@@ -10,6 +11,9 @@ pub enum Error {
     /// It could not be set up. Nothing stays attached, bound or running.
     #[error(transparent)]
     Setup(#[from] SetupError),
+    /// There is no such URI, or it does not say what is needed.
+    #[error(transparent)]
+    Uri(#[from] UriError),
     /// Receiving stopped: the interface or a socket is gone.
     #[error(transparent)]
     Receive(#[from] ReceiveError),

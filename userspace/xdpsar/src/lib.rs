@@ -11,7 +11,9 @@
 //! | [`backend`] | AF_XDP or sockets: which, and why |
 //! | [`stats`] | what became of every datagram and event |
 //! | [`segmenter`] | the sender: events in, datagrams out |
+//! | [`local`] | which of this host's addresses face another one |
 //! | [`error`] | what can go wrong |
+//! | [`EjfatUri`] | where a load balancer is, and who we are to it |
 //!
 //! ```no_run
 //! # fn main() -> Result<(), xdpsar::Error> {
@@ -28,6 +30,7 @@ pub mod backend;
 pub mod builder;
 pub mod error;
 mod handoff;
+pub mod local;
 pub mod reassembler;
 pub mod segmenter;
 pub mod stats;
@@ -37,6 +40,7 @@ pub use backend::{Backend, BackendInfo, BackendKind};
 pub use builder::ReassemblerBuilder;
 pub use error::Error;
 pub use handoff::Overflow;
+pub use local::{local_address_towards, local_addresses_towards};
 pub use reassembler::{Reassembler, RecvTimeoutError, Stopper, TryRecvError};
 pub use segmenter::{
     Buffer, Canceller, EventOptions, Flush, Outcome, Refused, Segmenter, SegmenterBuilder,
@@ -44,6 +48,9 @@ pub use segmenter::{
     Ticket, Ticks,
 };
 pub use stats::{Dropped, EventsLost, Stats, WorkerStats};
+pub use xdpsar_control::{
+    DATA_PORT, EjfatUri, Endpoint, Host, Token, TokenKind, UriError, UriErrorKind,
+};
 pub use xdpsar_dataplane::{
     AttachMode, Checksum, CopyMode, LEND_FROM, Layout, Lend, SendBackend, SendCounters, SendError,
     SetupError, SocketOptions, Wait, XdpOptions, XdpTransmitOptions, error::SetupErrorKind,

@@ -100,8 +100,8 @@ def test_senders_that_cannot_be_meant(options: dict[str, Any]) -> None:
 
 
 def test_types() -> None:
+    refused(TypeError, xdpsar.Segmenter)
     for make in (xdpsar.Reassembler, xdpsar.Segmenter):
-        refused(TypeError, make)
         refused(TypeError, make, 5)
     refused(TypeError, xdpsar.Reassembler, data_ip=5)
     refused(TypeError, xdpsar.Reassembler, data_ip="127.0.0.1", port="19522")

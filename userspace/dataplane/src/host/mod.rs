@@ -63,6 +63,24 @@ pub fn route_from(source: Option<IpAddr>, to: &SocketAddr) -> io::Result<Route> 
     Ok(Route { mtu: u32::try_from(mtu).unwrap_or(0), source })
 }
 
+/// The addresses of the interface that datagrams to `to` leave through: the
+/// one that they leave from, then the others of its IP version, then the rest.
+///
+/// # Errors
+/// As [`route_to`].
+pub fn local_addresses_towards(to: &SocketAddr) -> io::Result<Vec<IpAddr>> {
+    let source = route_to(to)?.source;
+    let interface = exit::interface_towards(None, to)?;
+    let mut found = vec![source];
+    for local in local_addresses()? {
+        if local.interface == interface && !found.contains(&local.address) {
+            found.push(local.address);
+        }
+    }
+    found[1..].sort_by_key(|address| address.is_ipv4() != source.is_ipv4());
+    Ok(found)
+}
+
 /// The kernel's version, major and minor: `(6, 18)`. `(0, 0)` if it does not
 /// say.
 pub fn kernel_release() -> (u32, u32) {
