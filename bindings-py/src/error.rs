@@ -63,6 +63,15 @@ pub(crate) fn uri(py: Python<'_>, error: &UriError) -> PyErr {
     })
 }
 
+/// `HeaderError`: bytes that are no such header.
+pub(crate) fn header(py: Python<'_>, name: &str, found: &str) -> PyErr {
+    let asked = format!("read a {name}");
+    let remedy = "check where the header begins, or read it with check=False";
+    build(py, "HeaderError", format!("{asked}: {found}; {remedy}"), |more| {
+        told(more, &asked, found, remedy)
+    })
+}
+
 fn told(more: &Bound<'_, PyDict>, asked: &str, found: &str, remedy: &str) -> PyResult<()> {
     more.set_item("asked", asked)?;
     more.set_item("found", found)?;

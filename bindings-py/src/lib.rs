@@ -16,6 +16,8 @@
 //! | `ticket`, `receipt` | receipts of queued events, and callbacks |
 //! | `options` | keyword arguments to builders |
 //! | `uri` | EJFAT URIs, and which of our addresses face another one |
+//! | `headers` | what stands before an event's bytes on the wire |
+//! | `buffer` | our memory as buffers of Python's |
 //! | `export` | memory of other Python objects: borrowed, and given back |
 //! | `error` | failures as the exceptions of `xdpsar._errors` |
 //! | `turns`, `wait` | threads taking turns; without the GIL, but with an ear for signals |
@@ -27,11 +29,15 @@
 
 use pyo3::prelude::*;
 
+#[allow(unsafe_code, reason = "fills Py_buffer structures")]
+mod buffer;
 mod error;
 #[allow(unsafe_code, reason = "fills Py_buffer structures and keeps what they point to")]
 mod event;
 #[allow(unsafe_code, reason = "borrows the memory of Python objects")]
 mod export;
+#[allow(unsafe_code, unsafe_op_in_unsafe_fn, reason = "what PyO3 makes of a buffer in a macro")]
+mod headers;
 mod options;
 #[allow(unsafe_code, reason = "registers a fork handler")]
 mod origin;
@@ -51,6 +57,9 @@ mod _native {
     #[pymodule_export]
     use crate::{
         event::{PyEvent, rebuild_event},
+        headers::{
+            PyLbHeaderV2, PyLbHeaderV3, PyLbReHeader, PyReHeader, PySyncHeader, rebuild_header,
+        },
         origin::{at_exit, inject_panic, live_objects, unraisable},
         reassembler::PyReassembler,
         receipt::PyCallbacks,

@@ -72,6 +72,12 @@ class UriError(_Told, ValueError):
     code = ErrorCode.PARSE_ERROR
 
 
+class HeaderError(_Told, ValueError):
+    """Bytes that are no such header."""
+
+    code = ErrorCode.DATA_ERROR
+
+
 class NotFound(_Told, LookupError):
     """It is not there: a variable, a file, a host's name.
 

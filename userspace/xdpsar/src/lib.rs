@@ -12,6 +12,7 @@
 //! | [`stats`] | what became of every datagram and event |
 //! | [`segmenter`] | the sender: events in, datagrams out |
 //! | [`local`] | which of this host's addresses face another one |
+//! | [`wire`] | headers as they stand on the wire |
 //! | [`error`] | what can go wrong |
 //! | [`EjfatUri`] | where a load balancer is, and who we are to it |
 //!
@@ -57,4 +58,5 @@ pub use xdpsar_dataplane::{
     send::Pace,
 };
 pub use xdpsar_reassembly::{BudgetPolicy, Event, LossCause, LostEvent};
+pub use xdpsar_wire as wire;
 pub use xdpsar_wire::{LbFraming, LbVersion, steering::LaneMode};
