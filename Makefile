@@ -8,7 +8,7 @@ DEPS = @sh scripts/deps.sh
 DEEP = loom miri fuzz
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build test test-py test-fast bench bench-core bench-handoff bench-lend bench-pacing bench-send soak check-deep lint fmt deny advisories ebpf ebpf-check ci deps clean
+.PHONY: help demo build test test-py test-fast bench bench-core bench-handoff bench-lend bench-pacing bench-py bench-send soak check-deep lint fmt deny advisories ebpf ebpf-check ci deps clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -58,6 +58,10 @@ bench-pacing: ## how well a segmenter keeps the rate it is asked for: error over
 	$(DEPS) rust build
 	$(CARGO) build --release --locked --package xdpsar-bench --bin bench-pacing
 	$(CARGO) run --release --locked --quiet --package xdpsar-bench --bin bench-pacing -- $(BENCH_PACING)
+
+bench-py: ## what Python costs: a call, an event, an array, threads (a minute; BENCH_PY='--quick': 20 s)
+	$(DEPS) rust build python
+	@sh scripts/bench-py.sh $(BENCH_PY)
 
 bench-send: ## our backends against bare loops and the incumbent's, over veth (as root) and loopback (4 minutes; BENCH_SEND='--quick': 40 s)
 	$(DEPS) rust build net

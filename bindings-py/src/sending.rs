@@ -120,7 +120,7 @@ impl Sending {
     }
 
     /// Calls `act` with the sender, in its turn, without the GIL.
-    fn with_sender<T: Send>(
+    pub(crate) fn with_sender<T: Send>(
         &self,
         py: Python<'_>,
         what: &str,

@@ -88,24 +88,26 @@ pub(crate) fn interruptible<T: Send>(
 /// For code that runs without the GIL and cannot be cut into slices: whether
 /// a signal's handler has raised something, asked once a slice.
 pub(crate) struct SignalWatch {
-    next: Cell<Instant>,
+    /// From the first question on: most sends end before, and read no clock.
+    next: Cell<Option<Instant>>,
     raised: Cell<Option<PyErr>>,
     over: Cell<bool>,
 }
 
 impl SignalWatch {
     pub(crate) fn new() -> Self {
-        let next = Cell::new(Instant::now() + SLICE);
-        Self { next, raised: Cell::new(None), over: Cell::new(false) }
+        Self { next: Cell::new(None), raised: Cell::new(None), over: Cell::new(false) }
     }
 
     /// Whether to stop. Once so, for good.
     pub(crate) fn has_raised(&self) -> bool {
         let now = Instant::now();
-        if self.over.get() || now < self.next.get() {
+        let next = self.next.get().unwrap_or(now + SLICE);
+        if self.over.get() || now < next {
+            self.next.set(Some(next));
             return self.over.get();
         }
-        self.next.set(now + SLICE);
+        self.next.set(Some(now + SLICE));
         if let Err(error) = Python::attach(|py| py.check_signals()) {
             self.raised.set(Some(error));
             self.over.set(true);

@@ -42,6 +42,7 @@ from ._native import (
     local_address_towards,
     local_addresses_towards,
 )
+from ._pool import PoolWorker, WorkerPool
 from ._reassembler import Reassembler
 from ._segmenter import Segmenter
 from ._stats import (
@@ -76,6 +77,7 @@ __all__ = [
     "LostEvent",
     "NotFound",
     "NotPermitted",
+    "PoolWorker",
     "QueueFull",
     "Reassembler",
     "ReassemblerStats",
@@ -88,6 +90,7 @@ __all__ = [
     "TokenKind",
     "UriError",
     "UsageError",
+    "WorkerPool",
     "WorkerStats",
     "XdpsarError",
     "XdpsarTimeout",

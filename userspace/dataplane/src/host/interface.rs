@@ -31,6 +31,8 @@ pub struct Interface {
     pub is_loopback: bool,
     /// The driver's name, where there is a driver.
     pub driver: Option<String>,
+    /// The NUMA node that it is attached to, where there are several.
+    pub numa_node: Option<u32>,
 }
 
 /// An address of this host.
@@ -126,6 +128,7 @@ pub fn interface_by_name(name: &str) -> io::Result<Option<Interface>> {
         is_up: has(libc::IFF_UP),
         is_loopback: has(libc::IFF_LOOPBACK),
         driver: request.driver(),
+        numa_node: sysfs.as_deref().and_then(numa_node),
     }))
 }
 
@@ -135,6 +138,12 @@ fn sysfs_of(name: &str, index: u32) -> Option<PathBuf> {
     let dir = Path::new("/sys/class/net").join(name);
     let there: u32 = fs::read_to_string(dir.join("ifindex")).ok()?.trim().parse().ok()?;
     (there == index).then_some(dir)
+}
+
+/// The file says -1 where there is one node only, and is missing where there
+/// is no device.
+fn numa_node(sysfs: &Path) -> Option<u32> {
+    fs::read_to_string(sysfs.join("device/numa_node")).ok()?.trim().parse().ok()
 }
 
 fn count_queues(queues: &Path, prefix: &[u8]) -> Option<u32> {
