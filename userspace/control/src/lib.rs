@@ -6,16 +6,32 @@
 //! | [`address`] | its parts: hosts, and addresses with ports |
 //! | [`token`] | its secrets, by what they are for |
 //! | [`error`] | why there is no such URI |
+//! | `client` | the control plane's calls, by gRPC |
+//! | `blocking` | the same for threads that wait |
 #![forbid(unsafe_code)]
 
 pub mod address;
+#[cfg(feature = "client")]
+pub mod blocking;
+#[cfg(feature = "client")]
+pub mod client;
 pub mod error;
 mod escape;
+#[cfg(feature = "client")]
+#[doc(hidden)]
+pub mod message;
 mod parse;
 pub mod token;
 pub mod uri;
 
 pub use address::{DATA_PORT, Endpoint, Host};
+#[cfg(feature = "client")]
+pub use client::{
+    LoadBalancer,
+    error::{Error, ErrorKind, RpcCode},
+    options::{Certificates, Family, Options, Trust},
+    reservation::{Reserve, Reserved},
+};
 pub use error::{UriError, UriErrorKind};
 pub use token::{Token, TokenKind};
 pub use uri::EjfatUri;
