@@ -1,8 +1,7 @@
 //! An event, and its memory as a Python buffer.
 
 use std::{
-    ffi::{c_int, c_void},
-    ops::Deref,
+    ffi::c_int,
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -16,16 +15,18 @@ use pyo3::{
 use xdpsar::Event;
 
 use crate::{
+    buffer,
     export::{Export, to_bytes},
     origin::Live,
 };
 
-/// A whole event. It owns its memory, and is a read-only buffer of bytes:
-/// whatever takes `bytes` takes it, without a copy. It outlives the
-/// reassembler it came from, and every view of it keeps it.
+/// A whole event. It owns its memory, and is a buffer of bytes: whatever takes
+/// `bytes` takes it, without a copy. It outlives the reassembler it came from,
+/// and every view of it keeps it.
 #[pyclass(name = "Event", module = "xdpsar", frozen, weakref)]
 pub(crate) struct PyEvent {
     facts: Facts,
+    readonly: bool,
     held: Mutex<Held>,
     _live: Live,
 }
@@ -40,6 +41,7 @@ struct Facts {
     fragments: u32,
     tick: Option<u64>,
     entropy: Option<u16>,
+    recv_time_ns: u64,
     nbytes: usize,
 }
 
@@ -57,10 +59,18 @@ enum Memory {
 }
 
 impl Memory {
-    fn bytes(&self) -> &[u8] {
+    /// No reference: Python code may write to it at any time.
+    fn bytes(&self) -> *mut [u8] {
         match self {
-            Self::Own(event) => event,
-            Self::Other(export) => export.bytes(),
+            Self::Own(event) => event.as_raw().as_ptr(),
+            Self::Other(export) => export.raw(),
+        }
+    }
+
+    fn is_readonly(&self) -> bool {
+        match self {
+            Self::Own(event) => event.is_lent(),
+            Self::Other(export) => export.is_readonly(),
         }
     }
 }
@@ -68,16 +78,7 @@ impl Memory {
 /// An event's bytes, which stay for as long.
 struct Pinned<'a> {
     event: &'a PyEvent,
-    bytes: *const [u8],
-}
-
-impl Deref for Pinned<'_> {
-    type Target = [u8];
-
-    fn deref(&self) -> &[u8] {
-        // SAFETY: counted as a view, so that the memory stays; never written.
-        unsafe { &*self.bytes }
-    }
+    bytes: *mut [u8],
 }
 
 impl Drop for Pinned<'_> {
@@ -87,7 +88,8 @@ impl Drop for Pinned<'_> {
 }
 
 impl PyEvent {
-    pub(crate) fn new(event: Event) -> Self {
+    /// With `readonly` nobody can write to it.
+    pub(crate) fn new(event: Event, readonly: bool) -> Self {
         let facts = Facts {
             event_number: event.event_number(),
             data_id: event.data_id(),
@@ -96,14 +98,16 @@ impl PyEvent {
             fragments: event.fragments(),
             tick: event.tick(),
             entropy: event.entropy(),
+            recv_time_ns: event.completed_ns(),
             nbytes: event.len(),
         };
-        Self::of(facts, Memory::Own(event))
+        Self::of(facts, Memory::Own(event), readonly)
     }
 
-    fn of(facts: Facts, memory: Memory) -> Self {
+    fn of(facts: Facts, memory: Memory, readonly: bool) -> Self {
+        let readonly = readonly || memory.is_readonly();
         let held = Mutex::new(Held { memory: Some(memory), views: 0 });
-        Self { facts, held, _live: Live::event() }
+        Self { facts, readonly, held, _live: Live::event() }
     }
 
     fn held(&self) -> MutexGuard<'_, Held> {
@@ -119,7 +123,7 @@ impl PyEvent {
                 self.facts.event_number
             )));
         };
-        let bytes: *const [u8] = memory.bytes();
+        let bytes = memory.bytes();
         held.views += 1;
         Ok(Pinned { event: self, bytes })
     }
@@ -180,10 +184,16 @@ impl PyEvent {
         self.facts.nbytes
     }
 
+    /// When it was complete, on the clock of `time.time_ns()`.
+    #[getter]
+    fn recv_time_ns(&self) -> u64 {
+        self.facts.recv_time_ns
+    }
+
     /// Whether its bytes cannot be written to.
     #[getter]
     fn readonly(&self) -> bool {
-        true
+        self.readonly
     }
 
     fn __len__(&self) -> usize {
@@ -196,7 +206,9 @@ impl PyEvent {
     }
 
     fn __bytes__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        Ok(to_bytes(py, &self.pin()?)?.into_any())
+        let pinned = self.pin()?;
+        // SAFETY: counted as a view, so that the memory stays.
+        unsafe { to_bytes(py, pinned.bytes) }
     }
 
     fn __repr__(&self) -> String {
@@ -220,8 +232,7 @@ impl PyEvent {
         }
     }
 
-    /// Its bytes as a NumPy array that does not copy them, and cannot be
-    /// written to.
+    /// Its bytes as a NumPy array that does not copy them.
     #[pyo3(signature = (dtype = None, shape = None, *, offset = 0, strict = true))]
     fn numpy(
         slf: &Bound<'_, Self>,
@@ -234,29 +245,32 @@ impl PyEvent {
         slf.get().views("numpy", &args)
     }
 
-    /// A `ctypes` structure or array of its bytes from `offset` on: a copy,
-    /// because the event's own cannot be written to.
+    /// A `ctypes` structure or array of its bytes from `offset` on; a copy of
+    /// those that cannot be written to.
     #[pyo3(signature = (ctype, offset = 0))]
     fn cast<'py>(
         slf: &Bound<'py, Self>,
         ctype: &Bound<'py, PyAny>,
         offset: usize,
     ) -> PyResult<Bound<'py, PyAny>> {
-        ctype.call_method1("from_buffer_copy", (slf, offset))
+        let how = if slf.get().readonly { "from_buffer_copy" } else { "from_buffer" };
+        ctype.call_method1(how, (slf, offset))
     }
 
     /// Copies its bytes into a writable buffer, from `offset` there on, and
     /// returns how many those were.
     #[pyo3(signature = (dst, offset = 0))]
     fn copy_into(&self, py: Python<'_>, dst: &Bound<'_, PyAny>, offset: usize) -> PyResult<usize> {
-        let bytes = self.pin()?;
+        let pinned = self.pin()?;
         let dst = Export::writable(dst)?;
-        if dst.len().checked_sub(offset).is_none_or(|room| room < bytes.len()) {
+        let len = pinned.bytes.len();
+        if dst.len().checked_sub(offset).is_none_or(|room| room < len) {
             let found = dst.len().saturating_sub(offset);
-            return Err(crate::error::too_small(py, bytes.len(), found));
+            return Err(crate::error::too_small(py, len, found));
         }
-        dst.write(py, offset, &bytes);
-        Ok(bytes.len())
+        // SAFETY: counted as a view, so that the memory stays.
+        unsafe { dst.write_from(py, offset, pinned.bytes) };
+        Ok(len)
     }
 
     #[pyo3(signature = (*, stream = None, max_version = None, dl_device = None, copy = None))]
@@ -312,9 +326,19 @@ impl PyEvent {
             5.. => py.import("pickle")?.call_method1("PickleBuffer", (slf,))?,
             _ => slf.get().__bytes__(py)?,
         };
-        let Facts { event_number, data_id, lane, worker, fragments, tick, entropy, .. } =
-            slf.get().facts;
-        let facts = (data_id, lane, worker, fragments, tick, entropy).into_bound_py_any(py)?;
+        let Facts {
+            event_number,
+            data_id,
+            lane,
+            worker,
+            fragments,
+            tick,
+            entropy,
+            recv_time_ns,
+            ..
+        } = slf.get().facts;
+        let facts = (data_id, lane, worker, fragments, tick, entropy, recv_time_ns);
+        let facts = facts.into_bound_py_any(py)?;
         let rebuild = py.import("xdpsar._native")?.getattr("_rebuild_event")?;
         Ok((rebuild, (bytes, event_number, facts).into_pyobject(py)?))
     }
@@ -326,20 +350,13 @@ impl PyEvent {
         view: *mut ffi::Py_buffer,
         flags: c_int,
     ) -> PyResult<()> {
-        let pinned = slf.get().pin().inspect_err(|_| {
-            // SAFETY: the interpreter's, and null on failure, as it asks.
-            unsafe { (*view).obj = std::ptr::null_mut() };
-        })?;
-        let (start, length) = (pinned.bytes.cast::<c_void>().cast_mut(), pinned.len());
-        // SAFETY: the view is the interpreter's; memory and length are those
-        // of the pinned bytes, which stay until `__releasebuffer__`; the view
-        // is read-only (1), and refused if it is to be written to. Lengths
-        // fit, as of any memory. It keeps `slf`.
-        let refused =
-            unsafe { ffi::PyBuffer_FillInfo(view, slf.as_ptr(), start, length as isize, 1, flags) };
-        if refused != 0 {
-            return Err(PyErr::fetch(slf.py()));
-        }
+        // SAFETY: the interpreter's, and null on failure, as it asks.
+        unsafe { (*view).obj = std::ptr::null_mut() };
+        let pinned = slf.get().pin()?;
+        // SAFETY: the view is the interpreter's; the pinned bytes stay until
+        // `__releasebuffer__`, and no reference to them is ever made. Those
+        // that may be written to are the event's alone.
+        unsafe { buffer::fill(slf.as_any(), view, flags, pinned.bytes, slf.get().readonly) }?;
         // The view's own from here on.
         std::mem::forget(pinned);
         Ok(())
@@ -352,7 +369,7 @@ impl PyEvent {
     }
 }
 
-type UnpickledFacts = (u16, u16, u16, u32, Option<u64>, Option<u16>);
+type UnpickledFacts = (u16, u16, u16, u32, Option<u64>, Option<u16>, u64);
 
 /// An event on memory of another object: what unpickling calls.
 #[pyfunction(name = "_rebuild_event")]
@@ -362,8 +379,17 @@ pub(crate) fn rebuild_event(
     facts: UnpickledFacts,
 ) -> PyResult<PyEvent> {
     let memory = Export::readable(bytes)?;
-    let (data_id, lane, worker, fragments, tick, entropy) = facts;
-    let nbytes = memory.len();
-    let facts = Facts { event_number, data_id, lane, worker, fragments, tick, entropy, nbytes };
-    Ok(PyEvent::of(facts, Memory::Other(memory)))
+    let (data_id, lane, worker, fragments, tick, entropy, recv_time_ns) = facts;
+    let facts = Facts {
+        event_number,
+        data_id,
+        lane,
+        worker,
+        fragments,
+        tick,
+        entropy,
+        recv_time_ns,
+        nbytes: memory.len(),
+    };
+    Ok(PyEvent::of(facts, Memory::Other(memory), false))
 }

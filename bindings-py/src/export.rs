@@ -102,28 +102,56 @@ impl Export {
         unsafe { slice::from_raw_parts(self.view.buf.cast(), self.len()) }
     }
 
+    /// Where it is: for those who hand it on to Python.
+    pub(crate) fn raw(&self) -> *mut [u8] {
+        ptr::slice_from_raw_parts_mut(self.view.buf.cast(), self.len())
+    }
+
+    pub(crate) fn is_readonly(&self) -> bool {
+        self.view.readonly != 0
+    }
+
     /// Copies there, from `at` on. It was asked for as writable and is long
     /// enough.
     pub(crate) fn write(&self, py: Python<'_>, at: usize, bytes: &[u8]) {
-        assert!(self.view.readonly == 0 && at + bytes.len() <= self.len());
-        let to = Target(self.view.buf.cast());
-        let copy = move || {
-            let Target(to) = { to };
-            // SAFETY: exported as writable, long enough (asserted), and not
-            // ours, so that they do not overlap: events are exported as
-            // read-only. `ptr::copy` all the same: `bytes` may be a view that
-            // Python code has made of the very same memory.
-            unsafe { ptr::copy(bytes.as_ptr(), to.add(at), bytes.len()) };
-        };
+        // SAFETY: borrowed until this returns.
+        unsafe { self.write_from(py, at, bytes) }
+    }
+
+    /// The same, of bytes that Python code knows.
+    ///
+    /// # Safety
+    /// `bytes` are there to be read until this returns. Python code on other
+    /// threads may write to them meanwhile.
+    pub(crate) unsafe fn write_from(&self, py: Python<'_>, at: usize, bytes: *const [u8]) {
+        assert!(!self.is_readonly() && at + bytes.len() <= self.len());
+        let places = Places { from: bytes.cast(), to: self.view.buf.cast(), len: bytes.len() };
+        // SAFETY: there to be read, by the caller's promise; exported as
+        // writable, and long enough (asserted).
+        let copy = move || unsafe { places.copy(at) };
         if bytes.len() < LONG_COPY { copy() } else { py.detach(copy) }
     }
 }
 
-/// Where to copy to: outlives the copy.
-struct Target(*mut u8);
+/// From where to where to copy.
+struct Places {
+    from: *const u8,
+    to: *mut u8,
+    len: usize,
+}
 
-// SAFETY: memory of a live `Export`, which any thread may write to.
-unsafe impl Send for Target {}
+// SAFETY: memory of live exports, which any thread may read and write.
+unsafe impl Send for Places {}
+
+impl Places {
+    /// # Safety
+    /// So many bytes can be read there, and written from `at` on here.
+    unsafe fn copy(self, at: usize) {
+        // SAFETY: by the caller's promise. They may overlap: both may be views
+        // that Python code has made of the same memory.
+        unsafe { ptr::copy(self.from, self.to.add(at), self.len) };
+    }
+}
 
 impl Drop for Export {
     fn drop(&mut self) {
@@ -134,14 +162,25 @@ impl Drop for Export {
 }
 
 /// Bytes as Python's `bytes`, copied without the GIL if they are many.
-pub(crate) fn to_bytes<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
-    if bytes.len() < LONG_COPY {
-        return Ok(PyBytes::new(py, bytes));
+///
+/// # Safety
+/// They are there to be read until this returns. Python code on other threads
+/// may write to them meanwhile.
+pub(crate) unsafe fn to_bytes(py: Python<'_>, bytes: *const [u8]) -> PyResult<Bound<'_, PyAny>> {
+    let (from, len) = (bytes.cast(), bytes.len());
+    if len < LONG_COPY {
+        // SAFETY: so many bytes are there; no longer than any memory.
+        let copied = unsafe { ffi::PyBytes_FromStringAndSize(from, len as isize) };
+        // SAFETY: a new object of the interpreter's, or null and an exception.
+        return unsafe { Bound::from_owned_ptr_or_err(py, copied) };
     }
-    PyBytes::new_with(py, bytes.len(), |to| {
-        py.detach(|| to.copy_from_slice(bytes));
+    let copied = PyBytes::new_with(py, len, |to| {
+        let places = Places { from: from.cast(), to: to.as_mut_ptr(), len };
+        // SAFETY: there to be read, and as long.
+        py.detach(move || unsafe { places.copy(0) });
         Ok(())
-    })
+    })?;
+    Ok(copied.into_any())
 }
 
 /// `PyBUF_SIMPLE` hands out an array of Python objects as bytes: pointers,

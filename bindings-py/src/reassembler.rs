@@ -1,6 +1,7 @@
 //! The receiver as a Python class.
 
 use std::{
+    collections::BTreeMap,
     net::{IpAddr, SocketAddr},
     sync::Arc,
 };
@@ -37,6 +38,7 @@ pub(crate) struct PyReassembler {
     data_ip: IpAddr,
     ports: (u32, u32),
     backend: String,
+    readonly_events: bool,
     _live: Live,
 }
 
@@ -45,6 +47,11 @@ impl PyReassembler {
     pub(crate) fn if_open(&self, py: Python<'_>) -> PyResult<Option<Arc<Receiver>>> {
         self.origin.check(py, "Reassembler")?;
         Ok(self.open.running())
+    }
+
+    /// An event, as those of this reassembler are.
+    pub(crate) fn event(&self, event: xdpsar::Event) -> PyEvent {
+        PyEvent::new(event, self.readonly_events)
     }
 
     fn receiver(&self, py: Python<'_>, what: &str) -> PyResult<Arc<Receiver>> {
@@ -83,12 +90,13 @@ impl PyReassembler {
         wait = "adaptive", consumer_wait = "adaptive", lane = "port", lanes = None,
         lb_header = "auto", attach = "auto", copy = "auto", layout = "auto", lend = "auto",
         checksum = "auto", busy_poll = None, socket_buffer = None, gro = true,
+        readonly_events = false,
     ), text_signature = "(uri=None, *, data_ip=None, port=19522, ports=1, backend='auto', interface=None, \
         threads=None, cores=None, event_timeout=0.5, event_lifetime=None, memory=None, \
         max_event=None, on_budget='refuse', queue=None, overflow='drop', wait='adaptive', \
         consumer_wait='adaptive', lane='port', lanes=None, lb_header='auto', attach='auto', \
         copy='auto', layout='auto', lend='auto', checksum='auto', busy_poll=None, \
-        socket_buffer=None, gro=True)")]
+        socket_buffer=None, gro=True, readonly_events=False)")]
     #[expect(clippy::too_many_arguments, reason = "keyword arguments, in Python")]
     fn new(
         py: Python<'_>,
@@ -120,6 +128,7 @@ impl PyReassembler {
         busy_poll: Option<u16>,
         socket_buffer: Option<usize>,
         gro: bool,
+        readonly_events: bool,
     ) -> PyResult<Self> {
         let uri = uri.map(options::uri).transpose()?;
         let data_ip = options::listen(py, uri.as_ref(), data_ip)?;
@@ -148,11 +157,16 @@ impl PyReassembler {
                     ("fan-out", Layout::FanOut),
                 ],
             )?,
+            // Lent events cannot be written to.
             lend: word(
                 py,
                 "lend",
                 lend,
-                &[("auto", Lend::Auto), ("on", Lend::On), ("off", Lend::Off)],
+                &[
+                    ("auto", if readonly_events { Lend::Auto } else { Lend::Off }),
+                    ("on", Lend::On),
+                    ("off", Lend::Off),
+                ],
             )?,
             checksum: word(
                 py,
@@ -227,20 +241,22 @@ impl PyReassembler {
         close_at_exit(&open);
         let ports = (u32::from(port), u32::from(port) + u32::from(ports));
         let origin = Origin::here();
-        Ok(Self { open, origin, data_ip, ports, backend, _live: Live::reassembler() })
+        let _live = Live::reassembler();
+        Ok(Self { open, origin, data_ip, ports, backend, readonly_events, _live })
     }
 
     /// Waits for the next event.
     #[pyo3(signature = (timeout = None))]
     fn recv(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<PyEvent> {
-        self.next(py, "recv", timeout).map(PyEvent::new)
+        let event = self.next(py, "recv", timeout)?;
+        Ok(self.event(event))
     }
 
     /// The next event if one is there, else None.
     fn try_recv(&self, py: Python<'_>) -> PyResult<Option<PyEvent>> {
         let receiver = self.receiver(py, "try_recv")?;
         match receiver.try_next() {
-            Some(Next::Event(event)) => Ok(Some(PyEvent::new(event))),
+            Some(Next::Event(event)) => Ok(Some(self.event(event))),
             Some(Next::End) => Err(receiver.ended(py)),
             None => Ok(None),
         }
@@ -265,7 +281,7 @@ impl PyReassembler {
         }
         let receiver = self.receiver(py, "recv_many")?;
         match receiver.next_many(py, deadline, min_events, max_events)? {
-            Some(events) => PyList::new(py, events.into_iter().map(PyEvent::new)),
+            Some(events) => PyList::new(py, events.into_iter().map(|event| self.event(event))),
             None => Err(receiver.ended(py)),
         }
     }
@@ -299,6 +315,7 @@ impl PyReassembler {
             event.worker(),
             event.tick(),
             event.entropy(),
+            event.completed_ns(),
         );
         let class = py.import("xdpsar._stats")?.getattr("EventInfo")?;
         Ok(class.call1(facts)?.unbind())
@@ -353,6 +370,17 @@ impl PyReassembler {
         let json = receiver.map_or_else(|last| last, |receiver| py.detach(|| stats(&receiver)));
         let module = py.import("xdpsar._stats")?;
         module.call_method1("reassembler_stats", (json,)).map(Bound::unbind)
+    }
+
+    /// Datagrams so far, by the port that they came to.
+    #[getter]
+    fn port_stats(&self, py: Python<'_>) -> PyResult<BTreeMap<u32, u64>> {
+        self.origin.check(py, "Reassembler")?;
+        let counts = match &*self.open.state() {
+            State::Running(receiver) => receiver.inner.lane_datagrams(),
+            State::Closed { lanes, .. } => lanes.clone(),
+        };
+        Ok((self.ports.0..).zip(counts).collect())
     }
 
     /// AF_XDP or sockets, and why.

@@ -166,7 +166,7 @@ pub(crate) struct Open(Mutex<State>);
 
 pub(crate) enum State {
     Running(Arc<Receiver>),
-    Closed { stats: String, lost: Vec<LostEvent> },
+    Closed { stats: String, lost: Vec<LostEvent>, lanes: Vec<u64> },
 }
 
 impl Open {
@@ -195,7 +195,8 @@ impl Close for Open {
         // Unless another thread was faster.
         if matches!(&*state, State::Running(_)) {
             let lost = receiver.lost(usize::MAX);
-            *state = State::Closed { stats, lost };
+            let lanes = receiver.inner.lane_datagrams();
+            *state = State::Closed { stats, lost, lanes };
         }
     }
 }
@@ -239,7 +240,7 @@ impl EventIterator {
         }
         let Some(receiver) = self.reassembler.get().if_open(py)? else { return Ok(None) };
         match receiver.next(py, Deadline::after(self.timeout)?)? {
-            Some(Next::Event(event)) => Ok(Some(PyEvent::new(event))),
+            Some(Next::Event(event)) => Ok(Some(self.reassembler.get().event(event))),
             Some(Next::End) if receiver.inner.failure().is_some() => Err(receiver.ended(py)),
             Some(Next::End) | None => Ok(None),
         }

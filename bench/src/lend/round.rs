@@ -9,8 +9,8 @@ use std::{
 use anyhow::{Context, ensure};
 use crossbeam_queue::ArrayQueue;
 use xdpsar_dataplane::{
-    CopyMode, Datagram, Ingest, Lend, ReceiveConfig, SocketOptions, Source, Wait, XdpOptions,
-    XdpReceiver, XdpSource,
+    CopyMode, Datagram, Ingest, LaneCounters, Lend, ReceiveConfig, SocketOptions, Source, Wait,
+    XdpOptions, XdpReceiver, XdpSource,
 };
 use xdpsar_reassembly::{Assembler, AssemblerConfig, Event, LostEvent, Pool, PoolConfig, Sink};
 use xdpsar_tests::Lab;
@@ -126,6 +126,7 @@ pub(crate) struct Receiver {
     source: XdpSource,
     _program: XdpReceiver,
     assembler: Assembler,
+    lanes: LaneCounters,
 }
 
 impl Receiver {
@@ -152,7 +153,7 @@ impl Receiver {
         let source = sources.pop().context("one worker, one source")?;
         let pool = Pool::new(PoolConfig { budget: 256 << 20, max_event: 1 << 20 });
         let assembler = Assembler::new(AssemblerConfig::default(), pool);
-        Ok(Self { source, _program: program, assembler })
+        Ok(Self { source, _program: program, assembler, lanes: LaneCounters::new(1) })
     }
 
     /// Receives bursts, and says what each cost per event.
@@ -181,8 +182,12 @@ impl Receiver {
                     black_box(datagram.bytes.len());
                 })?
             } else {
-                let mut intake =
-                    Ingest { assembler: &mut self.assembler, now: 0, sink: &mut outlet };
+                let mut intake = Ingest {
+                    assembler: &mut self.assembler,
+                    now: 0,
+                    lanes: &self.lanes,
+                    sink: &mut outlet,
+                };
                 self.source.receive(&mut intake)?
             };
         }

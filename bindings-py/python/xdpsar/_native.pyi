@@ -18,7 +18,8 @@ _CT = TypeVar("_CT", bound=Structure | Union | Array[Any])
 
 @final
 class Event:
-    """A whole event. It owns its memory, and is a read-only buffer of bytes."""
+    """A whole event. It owns its memory, and is a buffer of bytes, to be written
+    to unless it is `readonly`: nobody else has them."""
 
     @property
     def event_number(self) -> int: ...
@@ -37,6 +38,11 @@ class Event:
     @property
     def nbytes(self) -> int: ...
     @property
+    def recv_time_ns(self) -> int:
+        """When its last fragment was taken in, on the clock of `time.time_ns()`.
+        Fragments that came in together have one time, that at which the batch
+        before was done; a change of the clock shows within 10 ms."""
+    @property
     def readonly(self) -> bool: ...
     def __len__(self) -> int: ...
     def __bool__(self) -> bool: ...
@@ -53,10 +59,11 @@ class Event:
         strict: bool = True,
     ) -> Any:
         """Its bytes as a NumPy array of `dtype` (default: unsigned bytes), from
-        `offset` on, without a copy, and read-only. Bytes left over are a
-        ValueError, unless not `strict`."""
+        `offset` on, without a copy, writeable unless the event is `readonly`.
+        Bytes left over are a ValueError, unless not `strict`."""
     def cast(self, ctype: type[_CT], offset: int = 0) -> _CT:
-        """A `ctypes` structure or array of its bytes: a copy, to be written to."""
+        """A `ctypes` structure or array of its bytes; of a copy of them if the
+        event is `readonly`."""
     def copy_into(self, dst: Buffer, offset: int = 0) -> int:
         """Copies its bytes to `dst` from `offset` on; returns how many."""
     def __dlpack__(
@@ -111,6 +118,7 @@ class Reassembler:
         busy_poll: int | None = None,
         socket_buffer: int | None = None,
         gro: bool = True,
+        readonly_events: bool = False,
     ) -> Self: ...
     def recv(self, timeout: float | None = None) -> Event:
         """Waits for the next event. XdpsarTimeout; Closed at the end."""
@@ -133,6 +141,10 @@ class Reassembler:
         """Reports of lost events, each once; all that there are if 0."""
     @property
     def stats(self) -> ReassemblerStats: ...
+    @property
+    def port_stats(self) -> dict[int, int]:
+        """Datagrams so far, by the port that they came to; of lanes by entropy,
+        by the port that a load balancer would send them to."""
     @property
     def backend(self) -> BackendInfo: ...
     @property

@@ -25,6 +25,8 @@ class Reassembler(_native.Reassembler):
     whether they carry the LB header.
     attach, copy, layout, lend, checksum, busy_poll: of AF_XDP.
     socket_buffer, gro: of sockets.
+    readonly_events: nobody can write to events. Only then, or with lend="on",
+    do they stay where AF_XDP has put them.
     """
 
     __slots__ = ()

@@ -18,6 +18,7 @@ class EventInfo(NamedTuple):
     worker: int
     tick: int | None
     entropy: int | None
+    recv_time_ns: int
 
 
 class LostEvent(NamedTuple):

@@ -40,6 +40,6 @@ pub use config::{
 pub use error::{ReceiveError, SetupError};
 pub use send::{OutgoingEvent, Payload, SendBackend, SendConfig, SendCounters, SendError, Sender};
 pub use socket::SocketSource;
-pub use source::{Datagram, Ingest, Intake, Source, SourceCounters};
+pub use source::{Datagram, Ingest, Intake, LaneCounters, Source, SourceCounters};
 #[cfg(feature = "xdp")]
 pub use xdp::{XdpReceiver, XdpSource};

@@ -1,6 +1,10 @@
 //! What a worker sees of either backend.
 
-use std::{os::fd::BorrowedFd, time::Duration};
+use std::{
+    os::fd::BorrowedFd,
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
 
 use xdpsar_reassembly::{Assembler, Lender, Sink};
 use xdpsar_wire::Pieces;
@@ -41,12 +45,39 @@ impl<F: FnMut(Datagram<'_>)> Intake for F {
     }
 }
 
+/// Datagrams by lane, counted by one worker and read by anybody.
+#[derive(Debug)]
+pub struct LaneCounters(Box<[AtomicU64]>);
+
+impl LaneCounters {
+    /// For lanes from 0 on.
+    pub fn new(lanes: u16) -> Self {
+        Self((0..lanes).map(|_| AtomicU64::new(0)).collect())
+    }
+
+    /// Counts a datagram. To be called by one thread.
+    #[inline]
+    pub fn count(&self, lane: u16) {
+        if let Some(counter) = self.0.get(usize::from(lane)) {
+            // No other thread writes to it.
+            counter.store(counter.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        }
+    }
+
+    /// The counts, from lane 0 on.
+    pub fn iter(&self) -> impl Iterator<Item = u64> {
+        self.0.iter().map(|counter| counter.load(Ordering::Relaxed))
+    }
+}
+
 /// A batch on its way into an assembler.
 pub struct Ingest<'a, S> {
     /// Where fragments become events.
     pub assembler: &'a mut Assembler,
     /// The time on the assembler's axis, in nanoseconds.
     pub now: u64,
+    /// Counts datagrams.
+    pub lanes: &'a LaneCounters,
     /// Takes whole events, and hears of lost ones.
     pub sink: &'a mut S,
 }
@@ -60,6 +91,7 @@ impl<S: Sink> Intake for Ingest<'_, S> {
     #[inline]
     fn take(&mut self, datagram: Datagram<'_>, lender: &mut impl Lender) {
         let Datagram { lane, bytes } = datagram;
+        self.lanes.count(lane);
         self.assembler.ingest_lent(lane, bytes, lender, self.now, self.sink);
     }
 }

@@ -117,6 +117,8 @@ pub struct Assembler {
     quantum_shift: u32,
     /// The latest time seen.
     now_ns: u64,
+    /// What is added to it in events.
+    epoch_ns: u64,
     /// Bytes placed in events in progress.
     bytes_in_progress: u64,
     /// Bytes of the buffers they are placed in.
@@ -150,6 +152,7 @@ impl Assembler {
             foresight: Foresight::new(),
             quantum_shift: quantum_shift(config.timeout_ns),
             now_ns: 0,
+            epoch_ns: 0,
             bytes_in_progress: 0,
             reserved: 0,
             opened: 0,
@@ -254,6 +257,12 @@ impl Assembler {
             self.check_invariants();
         }
         outcome
+    }
+
+    /// What is added to the time in [`Event::completed_ns`] from now on: where
+    /// on that axis the caller's begins. 0 unless it is set.
+    pub const fn set_epoch(&mut self, epoch_ns: u64) {
+        self.epoch_ns = epoch_ns;
     }
 
     /// Totals since the start.

@@ -45,8 +45,9 @@ pub(crate) struct Header {
     next: Cell<*mut Header>,
     /// `None` while no heap has it.
     home: Option<Arc<Home>>,
+    /// When the event was complete.
+    completed_ns: u64,
     /// Bytes of the event: those of this block, unless it keeps a loan.
-    bytes: NonNull<u8>,
     len: u32,
     /// Size of the data in cache lines: 4 GiB fit.
     lines: u32,
@@ -132,12 +133,10 @@ impl Block {
     /// and are nobody else's.
     unsafe fn write_header(start: NonNull<u8>, lines: u32, class: u8, in_chunk: bool) -> Self {
         let header = start.cast::<Header>();
-        // SAFETY: in bounds, by the caller's promise.
-        let data = unsafe { header.add(1) }.cast::<u8>();
         let fresh = Header {
             next: Cell::new(ptr::null_mut()),
             home: None,
-            bytes: data,
+            completed_ns: 0,
             len: 0,
             lines,
             event_number: 0,
@@ -152,7 +151,7 @@ impl Block {
             in_chunk,
             class,
         };
-        // SAFETY: in bounds and aligned, as above.
+        // SAFETY: in bounds and aligned, by the caller's promise.
         unsafe { header.write(fresh) };
         Self(header)
     }
@@ -291,9 +290,7 @@ impl Buffer {
     #[inline]
     pub(crate) fn label(&mut self, facts: &Facts, len: u32) {
         assert!(len as usize <= self.capacity(), "an event beyond the buffer");
-        let bytes = self.data();
         let header = self.0.header_mut();
-        header.bytes = bytes;
         header.len = len;
         header.event_number = facts.event_number;
         header.data_id = facts.data_id;
@@ -310,6 +307,18 @@ impl Buffer {
     #[inline]
     pub(crate) fn set_fragments(&mut self, fragments: u32) {
         self.0.header_mut().fragments = fragments;
+    }
+
+    /// Notes when the event was complete.
+    #[inline]
+    pub(crate) fn set_completed(&mut self, at_ns: u64) {
+        self.0.header_mut().completed_ns = at_ns;
+    }
+
+    /// When that was.
+    #[inline]
+    pub(crate) fn completed_ns(&self) -> u64 {
+        self.0.header().completed_ns
     }
 
     /// What was noted.
@@ -337,15 +346,12 @@ impl Buffer {
     pub(crate) fn keep(&mut self, loan: Loan) {
         const { assert!(size_of::<Loan>() <= 256 && align_of::<Loan>() <= LINE) };
         debug_assert!(!self.0.header().keeps_loan);
-        let bytes = NonNull::from(loan.as_slice());
         // A datagram: an IP packet has less than 64 KiB.
-        let len = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-        let bytes = bytes.cast();
+        let len = u32::try_from(loan.raw().len()).unwrap_or(u32::MAX);
         // SAFETY: no block has less data than the smallest class, and the
         // data is aligned to a line.
         unsafe { self.data().cast::<Loan>().write(loan) };
         let header = self.0.header_mut();
-        header.bytes = bytes;
         header.len = len;
         header.keeps_loan = true;
     }
@@ -372,16 +378,44 @@ impl Buffer {
         }
     }
 
+    /// Whether the event's bytes are on loan: not to be written to.
+    #[inline]
+    pub(crate) fn keeps_loan(&self) -> bool {
+        self.0.header().keeps_loan
+    }
+
+    /// Where the event's bytes are. Only those of the length noted that have
+    /// been written are initialised; unless they are on loan, they may be
+    /// written to by who has the buffer alone.
+    #[inline]
+    pub(crate) fn raw(&self) -> NonNull<[u8]> {
+        let header = self.0.header();
+        if header.keeps_loan {
+            // SAFETY: written in `keep`, and taken out on drop only.
+            return unsafe { self.data().cast::<Loan>().as_ref() }.raw();
+        }
+        NonNull::slice_from_raw_parts(self.data(), header.len as usize)
+    }
+
     /// The event's bytes.
     ///
     /// # Safety
     /// Each byte of the length noted has been written, or is on loan.
     #[inline]
     pub(crate) unsafe fn written(&self) -> &[u8] {
-        let header = self.0.header();
         // SAFETY: initialised and in bounds by the caller's promise; lives as
         // long as `self`, which nobody can write to meanwhile.
-        unsafe { slice::from_raw_parts(header.bytes.as_ptr(), header.len as usize) }
+        unsafe { self.raw().as_ref() }
+    }
+
+    /// The event's bytes, to be written to; `None` of a loan.
+    ///
+    /// # Safety
+    /// As [`Self::written`].
+    #[inline]
+    pub(crate) unsafe fn written_mut(&mut self) -> Option<&mut [u8]> {
+        // SAFETY: as in `written`, and borrowed mutably; the block's own.
+        (!self.keeps_loan()).then(|| unsafe { self.raw().as_mut() })
     }
 
     /// Asks for the memory that the byte at `at` will go to, and for the

@@ -1,6 +1,6 @@
 //! What is handed over: whole events, and reports of lost ones.
 
-use std::{fmt, ops::Deref};
+use std::{fmt, ops::Deref, ptr::NonNull};
 
 use crate::placement::Filled;
 
@@ -31,6 +31,11 @@ impl Event {
         Self(filled)
     }
 
+    #[inline]
+    pub(crate) fn set_completed(&mut self, at_ns: u64) {
+        self.0.set_completed(at_ns);
+    }
+
     /// The event's number, from the RE header.
     pub fn event_number(&self) -> u64 {
         self.facts().event_number
@@ -43,7 +48,7 @@ impl Event {
 
     /// Bytes of the event.
     pub fn len(&self) -> usize {
-        self.as_slice().len()
+        self.0.buffer().len()
     }
 
     /// Whether the event has no bytes. Empty events are legal.
@@ -78,12 +83,41 @@ impl Event {
         self.facts().lb.map(|(_, entropy)| entropy)
     }
 
+    /// When its last fragment was taken in, in nanoseconds on the axis of
+    /// [`Assembler::set_epoch`](crate::Assembler::set_epoch): the time that
+    /// was given with that fragment's batch.
+    pub fn completed_ns(&self) -> u64 {
+        self.0.buffer().completed_ns()
+    }
+
+    /// Whether its bytes are still where the packet came in. Those can only
+    /// be read.
+    pub fn is_lent(&self) -> bool {
+        self.0.buffer().keeps_loan()
+    }
+
     /// The event's bytes. They start on a cache line, large ones at the start
     /// of a huge page; those that are still where the packet came in,
     /// anywhere.
     #[inline]
     pub fn as_slice(&self) -> &[u8] {
         self.0.as_slice()
+    }
+
+    /// The event's bytes, to be written to: nobody else has them. `None` if it
+    /// [is lent](Self::is_lent).
+    #[inline]
+    pub fn as_mut_slice(&mut self) -> Option<&mut [u8]> {
+        self.0.as_mut_slice()
+    }
+
+    /// Where the event's bytes are, for those who lend them to code that knows
+    /// no references. All are initialised. They stay there as long as the
+    /// event, wherever that is moved. They may be written to unless it
+    /// [is lent](Self::is_lent), as long as nobody has a reference to them.
+    #[inline]
+    pub fn as_raw(&self) -> NonNull<[u8]> {
+        self.0.buffer().raw()
     }
 
     #[inline]

@@ -39,7 +39,7 @@ pub struct Loan {
 }
 
 // SAFETY: `Loan::new` promises that nobody writes to the bytes while they are
-// lent, and the home may be called from any thread.
+// lent, the loan does not either, and the home may be called from any thread.
 unsafe impl Send for Loan {}
 // SAFETY: as above.
 unsafe impl Sync for Loan {}
@@ -52,6 +52,12 @@ impl Loan {
     /// with this token they stay where they are and nobody writes to them.
     pub unsafe fn new(bytes: NonNull<[u8]>, token: u64, home: Arc<dyn LoanHome>) -> Self {
         Self { bytes, token, home }
+    }
+
+    /// Where the bytes are, to be read.
+    #[inline]
+    pub(crate) const fn raw(&self) -> NonNull<[u8]> {
+        self.bytes
     }
 
     /// The bytes.

@@ -51,6 +51,25 @@ impl Filled {
         unsafe { self.0.written() }
     }
 
+    /// The same, to be written to; `None` of those on loan.
+    #[inline]
+    pub(crate) fn as_mut_slice(&mut self) -> Option<&mut [u8]> {
+        // SAFETY: as above.
+        unsafe { self.0.written_mut() }
+    }
+
+    /// The buffer that it fills.
+    #[inline]
+    pub(crate) const fn buffer(&self) -> &Buffer {
+        &self.0
+    }
+
+    /// Notes when it was full.
+    #[inline]
+    pub(crate) fn set_completed(&mut self, at_ns: u64) {
+        self.0.set_completed(at_ns);
+    }
+
     /// What is known of it.
     #[inline]
     pub(crate) fn facts(&self) -> Facts {

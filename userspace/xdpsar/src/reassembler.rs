@@ -13,7 +13,9 @@ use std::{
 };
 
 use crossbeam_utils::atomic::AtomicCell;
-use xdpsar_dataplane::{SetupError, Source, SourceCounters, error::SetupErrorKind, pin};
+use xdpsar_dataplane::{
+    LaneCounters, SetupError, Source, SourceCounters, error::SetupErrorKind, pin,
+};
 use xdpsar_reassembly::{Assembler, AssemblerConfig, Event, LostEvent, Pool};
 
 pub use xdpsar_handoff::{RecvTimeoutError, TryRecvError};
@@ -55,6 +57,7 @@ struct RunningWorker {
     core: Option<usize>,
     source: String,
     published: Arc<AtomicCell<Snapshot>>,
+    lanes: Arc<LaneCounters>,
 }
 
 /// Stops a [`Reassembler`] from elsewhere: a signal handler's thread, another
@@ -129,7 +132,8 @@ impl Reassembler {
         let count = sources.len();
         for (index, source) in sources.into_iter().enumerate() {
             let core = builder.cores.get(index).copied();
-            let seat = Seat { index, core, assembler: builder.assembler(index) };
+            let (assembler, lanes) = (builder.assembler(index), builder.receive.lanes);
+            let seat = Seat { index, core, assembler, lanes };
             self.spawn(source, seat, outlet.another(), report.clone())?;
         }
         for _ in 0..count {
@@ -148,12 +152,14 @@ impl Reassembler {
         outlet: Outlet,
         report: SyncSender<Result<(), SetupError>>,
     ) -> Result<(), SetupError> {
-        let Seat { index, core, assembler } = seat;
+        let Seat { index, core, assembler, lanes } = seat;
+        let lanes = Arc::new(LaneCounters::new(lanes));
         let published = Arc::new(AtomicCell::new(Snapshot::default()));
         self.workers.push(RunningWorker {
             core,
             source: source.describe(),
             published: Arc::clone(&published),
+            lanes: Arc::clone(&lanes),
         });
         let pool = Arc::clone(&self.pool);
         let control = Arc::clone(&self.control);
@@ -173,6 +179,7 @@ impl Reassembler {
                 outlet,
                 control,
                 published,
+                lanes,
                 source_counters: SourceCounters::default(),
             };
             let _ = report.send(Ok(()));
@@ -275,6 +282,17 @@ impl Reassembler {
         stats
     }
 
+    /// Datagrams by lane, so far: by port, from the first one on, or by what
+    /// the entropy says. Their sum is [`Stats::datagrams`], which lags behind.
+    pub fn lane_datagrams(&self) -> Vec<u64> {
+        let mut all = Vec::new();
+        for worker in &self.workers {
+            all.resize(all.len().max(worker.lanes.iter().count()), 0);
+            all.iter_mut().zip(worker.lanes.iter()).for_each(|(sum, own)| *sum += own);
+        }
+        all
+    }
+
     /// Why the workers ended by themselves, if they did.
     pub fn failure(&self) -> Option<&Error> {
         self.failure.get()
@@ -354,6 +372,7 @@ struct Seat {
     index: usize,
     core: Option<usize>,
     assembler: AssemblerConfig,
+    lanes: u16,
 }
 
 pub(crate) fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {

@@ -6,12 +6,12 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use crossbeam_utils::atomic::AtomicCell;
 use nix::sys::eventfd::{EfdFlags, EventFd};
-use xdpsar_dataplane::{Ingest, ReceiveError, Source, SourceCounters};
+use xdpsar_dataplane::{Ingest, LaneCounters, ReceiveError, Source, SourceCounters};
 use xdpsar_reassembly::Assembler;
 
 use crate::{
@@ -54,6 +54,19 @@ impl Control {
     }
 }
 
+/// How far UNIX time is ahead of this clock, in nanoseconds: to within the
+/// quickest of three looks at both, for a thread may have to wait between
+/// them.
+fn unix_epoch(clock: impl Fn() -> u64) -> u64 {
+    let look = |_| {
+        let before = clock();
+        let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        // It fits until the year 2554.
+        (clock() - before, (unix.as_nanos() as u64).wrapping_sub(before))
+    };
+    (0..3).map(look).min().map_or(0, |(_, ahead)| ahead)
+}
+
 /// Everything a worker thread owns. `source_counters` is the source's last
 /// answer: asking it may be a system call.
 pub(crate) struct Worker<S> {
@@ -62,6 +75,7 @@ pub(crate) struct Worker<S> {
     pub(crate) outlet: Outlet,
     pub(crate) control: Arc<Control>,
     pub(crate) published: Arc<AtomicCell<Snapshot>>,
+    pub(crate) lanes: Arc<LaneCounters>,
     pub(crate) source_counters: SourceCounters,
 }
 
@@ -88,13 +102,15 @@ impl<S: Source> Worker<S> {
         // One clock read a batch; fragments of a batch share it.
         let clock = || started.elapsed().as_nanos() as u64;
         let mut now = clock();
+        self.assembler.set_epoch(unix_epoch(clock));
         let mut next_publish = 0;
         let mut next_kernel = 0;
         let mut stop = None::<Drain>;
         loop {
-            let Self { source, assembler, outlet, control, .. } = self;
+            let Self { source, assembler, outlet, control, lanes, .. } = self;
             let mut sink = WorkerSink { outlet, stopping: &control.stopping };
-            let received = source.receive(&mut Ingest { assembler, now, sink: &mut sink })?;
+            let received =
+                source.receive(&mut Ingest { assembler, now, lanes, sink: &mut sink })?;
             // Before the counters are published and before any sleep: what is
             // counted as put together can be received.
             sink.flush();
@@ -106,6 +122,8 @@ impl<S: Source> Worker<S> {
                     next_kernel = now + ASK_KERNEL_EVERY;
                 }
                 next_publish = now + PUBLISH_EVERY;
+                // Clocks are set, and drift.
+                assembler.set_epoch(unix_epoch(clock));
                 self.publish(ask_kernel);
             }
             if self.control.stopping.load(Ordering::Acquire)

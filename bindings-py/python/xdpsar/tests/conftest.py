@@ -59,13 +59,18 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(line)
 
 
-@pytest.fixture
-def port() -> int:
+def free_port() -> int:
     """A UDP port of 127.0.0.1 that is free."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
         free.bind(("127.0.0.1", 0))
         found: int = free.getsockname()[1]
         return found
+
+
+@pytest.fixture
+def port() -> int:
+    """The same."""
+    return free_port()
 
 
 @pytest.fixture

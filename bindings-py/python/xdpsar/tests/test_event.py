@@ -35,7 +35,7 @@ def test_facts(pair: Pair) -> None:
     assert (event.event_number, event.data_id, event.entropy, event.tick) == (41, 5, 1, 99)
     assert (event.nbytes, len(event), event.lane, event.worker) == (len(DATA), len(DATA), 0, 0)
     assert event.fragments == -(-len(DATA) // pair.sender.max_payload)
-    assert event.readonly
+    assert not event.readonly
     assert repr(event) == f"<xdpsar.Event 41, data id 5, {len(DATA)} bytes>"
 
 
@@ -58,17 +58,13 @@ def test_an_empty_event_is_an_event(carry: Carry) -> None:
     assert event.numpy(np.float32, (0, 4)).shape == (0, 4)
 
 
-def test_it_is_a_read_only_buffer(carry: Carry) -> None:
+def test_it_is_a_buffer(carry: Carry) -> None:
     event = carry(DATA)
     view = memoryview(event)
     assert view == DATA and view.obj is event
-    assert (view.readonly, view.format, view.itemsize) == (True, "B", 1)
+    assert (view.readonly, view.format, view.itemsize) == (False, "B", 1)
     assert (view.shape, view.strides, view.contiguous) == ((len(DATA),), (1,), True)
     assert bytes(event) == DATA
-    with pytest.raises(TypeError):
-        (ctypes.c_char * len(DATA)).from_buffer(event)
-    with pytest.raises(TypeError, match="read-write"):
-        io.BytesIO(DATA).readinto(event)
 
 
 def by_socket(event: xdpsar.Event) -> bytes:
@@ -157,8 +153,8 @@ def test_cast_to_a_ctypes_structure(carry: Carry) -> None:
     event = carry(b"head" + bytes(Point(2, 3.5)))
     point = event.cast(Point, 4)
     assert (point.x, point.y) == (2, 3.5)
-    point.x = 9  # its own memory
-    assert event.cast(Point, 4).x == 2
+    point.x = 9  # the event's own memory
+    assert event.cast(Point, 4).x == 9 and bytes(event) == b"head" + bytes(point)
     with pytest.raises(ValueError):
         event.cast(Point, 5)
 
@@ -204,7 +200,7 @@ def test_release(carry: Carry) -> None:
 def test_pickle_in_band(carry: Carry, protocol: int) -> None:
     event = carry(DATA)
     again = pickle.loads(pickle.dumps(event, protocol))
-    facts = ("event_number", "data_id", "lane", "worker", "fragments", "tick", "entropy", "nbytes")
+    facts = "event_number data_id lane worker fragments tick entropy nbytes recv_time_ns".split()
     assert [getattr(again, fact) for fact in facts] == [getattr(event, fact) for fact in facts]
     assert bytes(again) == DATA
 
@@ -225,11 +221,7 @@ def test_numpy(carry: Carry) -> None:
     event = carry(DATA)
     flat = event.numpy()
     assert flat.dtype == np.uint8 and flat.tobytes() == DATA
-    assert not flat.flags.writeable and not flat.flags.owndata
-    with pytest.raises(ValueError):
-        flat[0] = 1
-    with pytest.raises(ValueError):
-        flat.flags.writeable = True
+    assert flat.flags.writeable and not flat.flags.owndata
     assert event.numpy("<u2")[1] == 0x0302
     assert event.numpy(np.dtype(">u4"), (13, -1)).shape == (13, len(DATA) // 52)
     record = np.dtype([("head", "S4"), ("samples", "<u2", (10,))])
@@ -266,7 +258,7 @@ def test_dlpack(carry: Carry) -> None:
     np = pytest.importorskip("numpy", minversion="2.1")
     event = carry(DATA)
     array = np.from_dlpack(event)
-    assert array.tobytes() == DATA and not array.flags.writeable
+    assert array.tobytes() == DATA and array.flags.writeable
     assert np.shares_memory(array, event.numpy())
     assert event.__dlpack_device__() == (1, 0)
 

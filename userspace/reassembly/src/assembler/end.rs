@@ -79,8 +79,9 @@ impl Assembler {
     }
 
     #[inline]
-    pub(super) fn deliver(&mut self, event: Event, length: u64, sink: &mut impl Sink) {
+    pub(super) fn deliver(&mut self, mut event: Event, length: u64, sink: &mut impl Sink) {
         self.copier.settle();
+        event.set_completed(self.now_ns.wrapping_add(self.epoch_ns));
         self.counters.events += 1;
         self.counters.event_bytes += length;
         sink.event(event);
