@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -15,6 +15,7 @@ use xdpsar_control::message::{
 
 use crate::{
     chains::Chain,
+    plane::{Epoch, Ports, Sync},
     server::Config,
     service::{internal, invalid},
     sessions::{Session, name},
@@ -43,8 +44,12 @@ pub(crate) struct Reservation {
     pub(crate) calendar: Vec<Option<u64>>,
     pub(crate) epoch: u64,
     pub(crate) boundary: u64,
-    /// Event numbers are microseconds since then, as far as is known.
-    pub(crate) synced: SystemTime,
+    /// The newest ones, with their calendars.
+    pub(crate) epochs: Vec<Epoch>,
+    /// What senders said of their event numbers, the newest last.
+    pub(crate) samples: Vec<Sync>,
+    /// What the data plane counted.
+    pub(crate) counters: BTreeMap<String, u64>,
     /// Boundaries of epochs, with their times.
     pub(crate) boundaries: Vec<(SystemTime, u64)>,
     pub(crate) chains: BTreeMap<String, Chain>,
@@ -58,6 +63,8 @@ pub(crate) struct Book {
     pub(crate) now: SystemTime,
     pub(crate) tokens: Tokens,
     pub(crate) reservations: BTreeMap<u64, Reservation>,
+    /// Of load balancers with a data plane.
+    pub(crate) ports: BTreeMap<u64, Ports>,
     last_reservation: u64,
     pub(crate) last_session: u64,
     pub(crate) last_epoch: u64,
@@ -94,6 +101,7 @@ impl Book {
             now,
             tokens,
             reservations: BTreeMap::new(),
+            ports: BTreeMap::new(),
             last_reservation: 0,
             last_session: 0,
             last_epoch: 0,
@@ -162,7 +170,9 @@ impl Book {
             calendar: Vec::new(),
             epoch: 0,
             boundary: 0,
-            synced: self.now,
+            epochs: Vec::new(),
+            samples: vec![Sync::seed(self.now)],
+            counters: BTreeMap::new(),
             boundaries: Vec::new(),
             chains: BTreeMap::new(),
         };
@@ -183,24 +193,36 @@ impl Book {
     /// What everybody may know of a reservation.
     pub(crate) fn addresses(&self, id: u64) -> Result<ReserveLoadBalancerReply, Status> {
         let reservation = self.reservations.get(&id).ok_or_else(|| internal("no reservation"))?;
-        let v6 = |last: u16| match self.config.v6 {
-            true => Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, last).to_string(),
-            false => String::new(),
-        };
-        Ok(ReserveLoadBalancerReply {
-            token: String::new(),
+        let (lb, v6) = (reservation.lb, self.config.v6);
+        // Without a data plane, addresses that lead nowhere.
+        let nowhere = |last: u64| Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, last as u16).to_string();
+        let mut reply = ReserveLoadBalancerReply {
             lb_id: id.to_string(),
             sync_ipv4_address: Ipv4Addr::LOCALHOST.to_string(),
-            sync_udp_port: 19530 + reservation.lb as u32,
-            data_ipv4_address: Ipv4Addr::new(127, 0, 0, reservation.lb as u8).to_string(),
-            data_ipv6_address: v6(reservation.lb as u16),
-            fpga_lb_id: reservation.lb as u32,
-            sync_ipv6_address: v6(0xff),
+            sync_udp_port: 19530 + lb as u32,
+            data_ipv4_address: Ipv4Addr::new(127, 0, 0, lb as u8).to_string(),
+            data_ipv6_address: if v6 { nowhere(lb) } else { String::new() },
+            fpga_lb_id: lb as u32,
+            sync_ipv6_address: if v6 { nowhere(255) } else { String::new() },
             data_min_port: 16384,
             data_max_port: 32767,
             strategy: reservation.strategy.clone(),
-            ejfat_uri: String::new(),
-        })
+            ..ReserveLoadBalancerReply::default()
+        };
+        if let Some(ports) = self.ports.get(&lb) {
+            let of = |at: SocketAddr, v6| match at.is_ipv6() == v6 {
+                true => at.ip().to_string(),
+                false => String::new(),
+            };
+            reply.sync_ipv4_address = of(ports.sync, false);
+            reply.sync_ipv6_address = of(ports.sync, true);
+            reply.data_ipv4_address = of(ports.data, false);
+            reply.data_ipv6_address = of(ports.data, true);
+            reply.sync_udp_port = ports.sync.port().into();
+            reply.data_min_port = ports.data.port().into();
+            reply.data_max_port = ports.data.port().into();
+        }
+        Ok(reply)
     }
 
     pub(crate) fn get(
@@ -257,11 +279,12 @@ impl Book {
         let (_, reservation) = self.reserved(by, &request.lb_id, UPDATE)?;
         let ResetLoadBalancerRequest { sync, epochs, senders, workers, .. } = request;
         if sync {
-            reservation.synced = now;
+            reservation.samples = vec![Sync::seed(now)];
         }
         if epochs {
             (reservation.epoch, reservation.boundary) = (0, 0);
             reservation.calendar.clear();
+            reservation.epochs.clear();
         }
         if senders {
             reservation.senders.clear();

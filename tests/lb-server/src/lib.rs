@@ -1,5 +1,6 @@
 //! A load balancer's control plane to test with: the semantics of
-//! `control-plane.md` §5, §7 to §14, by gRPC, plain and with TLS.
+//! `control-plane.md` §5, §7 to §14, by gRPC, plain and with TLS; and the data
+//! plane of §22, over sockets.
 //!
 //! | module | holds |
 //! |---|---|
@@ -10,6 +11,7 @@
 //! | `book` | what is reserved, and by whom |
 //! | `sessions` | workers: registered, their state, forgotten; the tick |
 //! | `calendar` | which slot is whose |
+//! | `plane` | the data plane: event number → epoch → slot → worker |
 //! | `tokens` | who may do what |
 //! | `report` | status, overview, version, time series |
 //! | `chains` | load balancers behind load balancers |
@@ -23,6 +25,7 @@ mod calendar;
 pub mod certificates;
 mod chains;
 pub mod fault;
+mod plane;
 mod report;
 pub mod server;
 mod service;

@@ -1,10 +1,10 @@
 //! The test server as a program: prints its URI, and does what it reads.
 //!
 //! ```text
-//! xdpsar-lb-server [--listen IP:PORT] [--token TOKEN] [--tls DIR]
+//! xdpsar-lb-server [--listen IP:PORT] [--token TOKEN] [--tls DIR] [--plane IP]
 //! ```
 //!
-//! `--tls` writes `certificate.pem` and `authority.pem`, for `localhost` and
+//! `--plane` forwards events at this address. `--tls` writes `certificate.pem` and `authority.pem`, for `localhost` and
 //! `127.0.0.1`, into the folder. Each line on the standard input is a
 //! command, answered with `ok` or `error …`: `advance SECONDS`, `stop`,
 //! `restart`, `disconnect`, `silence CALL`, `reset CALL`. It ends with its
@@ -57,6 +57,7 @@ fn config(mut args: impl Iterator<Item = String>) -> Outcome<Config> {
         let value = args.next().ok_or_else(|| format!("{option} needs a value"))?;
         match option.as_str() {
             "--listen" => config.listen = value.parse()?,
+            "--plane" => config.plane = Some(value.parse()?),
             "--token" => config.token = value,
             "--tls" => {
                 let identity = Identity::signed(&["localhost", "127.0.0.1"]);

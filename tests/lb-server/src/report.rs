@@ -84,7 +84,7 @@ impl Book {
             if !self.may(row, Resource::Reservation(lb), READ) {
                 continue;
             }
-            let samples = reservation.samples(metric, since);
+            let samples = reservation.samples(metric, since, self.now);
             timeseries.extend(samples.map(|data| Timeseries {
                 name: selector.clone(),
                 unit: String::new(),
@@ -140,7 +140,12 @@ impl Reservation {
     }
 
     /// Of a metric that there is.
-    fn samples(&self, metric: &str, since: SystemTime) -> Option<Vec<FloatSample>> {
+    fn samples(
+        &self,
+        metric: &str,
+        since: SystemTime,
+        now: SystemTime,
+    ) -> Option<Vec<FloatSample>> {
         let sample = |at: SystemTime, value: f32| {
             let timestamp = at.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as i64;
             FloatSample { timestamp, value, meta: None }
@@ -148,6 +153,10 @@ impl Reservation {
         if metric == "event_number" || metric == "epoch/boundary_event" {
             let recent = self.boundaries.iter().filter(|(at, _)| *at >= since);
             return Some(recent.map(|(at, event)| sample(*at, *event as f32)).collect());
+        }
+        // The data plane's counters are known as they are now.
+        if let Some(count) = self.counters.get(metric) {
+            return Some(vec![sample(now, *count as f32)]);
         }
         let (session, metric) = metric.strip_prefix("session/")?.split_once('/')?;
         let session = self.sessions.get(&id(session).ok()?)?;

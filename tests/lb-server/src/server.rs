@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     io,
-    net::{Ipv4Addr, SocketAddr, TcpListener},
+    net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread::{self, JoinHandle},
     time::{Duration, SystemTime},
@@ -23,6 +23,7 @@ use crate::{
     book::Book,
     certificates::Identity,
     fault::{Fault, Faults},
+    plane::Plane,
     service::serve,
 };
 
@@ -45,6 +46,8 @@ pub struct Config {
     pub ticks: bool,
     /// Where to listen; port 0 is any.
     pub listen: SocketAddr,
+    /// With a data plane, at this address, on ports of its own.
+    pub plane: Option<IpAddr>,
 }
 
 impl Default for Config {
@@ -56,6 +59,7 @@ impl Default for Config {
             tls: None,
             ticks: false,
             listen: (Ipv4Addr::LOCALHOST, 0).into(),
+            plane: None,
         }
     }
 }
@@ -100,6 +104,8 @@ pub struct Server {
     config: Config,
     address: SocketAddr,
     running: Option<Running>,
+    /// Ends with the server, not when that is stopped.
+    _plane: Option<Plane>,
 }
 
 #[derive(Debug)]
@@ -123,7 +129,9 @@ impl Server {
             ahead: Mutex::default(),
             connections: Mutex::default(),
         });
-        let mut server = Self { shared, address: listener.local_addr()?, config, running: None };
+        let plane = config.plane.map(|at| Plane::start(&shared, at, config.lbs)).transpose()?;
+        let address = listener.local_addr()?;
+        let mut server = Self { shared, config, address, running: None, _plane: plane };
         server.run(listener)?;
         Ok(server)
     }
@@ -192,6 +200,15 @@ impl Server {
     /// How often it was called by this name.
     pub fn calls(&self, rpc: &str) -> usize {
         lock(&self.shared.calls).get(rpc).copied().unwrap_or(0)
+    }
+
+    /// What a reservation's data plane counted, by the names of time series.
+    pub fn counters(&self, lb_id: &str) -> BTreeMap<String, u64> {
+        let reservation = lb_id.parse::<u64>().ok();
+        self.shared.with_book(|book| {
+            let reservation = reservation.and_then(|id| book.reservations.get(&id));
+            reservation.map(|reservation| reservation.counters.clone()).unwrap_or_default()
+        })
     }
 
     /// How many connections there are.

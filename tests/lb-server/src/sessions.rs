@@ -3,7 +3,7 @@
 
 use std::{
     net::IpAddr,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime},
 };
 
 use tonic::Status;
@@ -15,6 +15,7 @@ use xdpsar_control::message::{
 use crate::{
     book::{Book, Caller, Reservation, id, ip, time},
     calendar::{self, Share},
+    plane::predict,
     service::{internal, invalid},
     tokens::{REGISTER, Resource, UPDATE},
 };
@@ -101,6 +102,7 @@ impl Reservation {
             self.sessions.iter().filter(|(_, session)| session.ready(now)).collect();
         if ready.is_empty() {
             self.calendar.clear();
+            self.install(0, Vec::new());
             return;
         }
         ready.sort_by(|(_, one), (_, other)| other.request.name.cmp(&one.request.name));
@@ -117,12 +119,11 @@ impl Reservation {
         if self.strategy != "explicit" {
             calendar::fill(&mut calendar, &shares);
         }
-        let known = now.duration_since(self.synced).unwrap_or_default() < LOST;
-        let event = (now + AHEAD).duration_since(UNIX_EPOCH).unwrap_or_default().as_micros();
-        self.boundary = if known { event as u64 } else { 0 };
-        if self.strategy == "dynamic" && known {
+        self.boundary = predict(&self.samples, now, now + AHEAD);
+        if self.strategy == "dynamic" && self.boundary > 0 {
             calendar::shuffle(&mut calendar, epoch);
         }
+        self.install(self.boundary, calendar.clone());
         (self.calendar, self.epoch) = (calendar, epoch);
         self.boundaries.push((now, self.boundary));
     }
