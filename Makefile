@@ -8,7 +8,7 @@ DEPS = @sh scripts/deps.sh
 DEEP = loom miri fuzz
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build test test-py test-fast bench bench-core bench-handoff bench-lend bench-pacing bench-py bench-send soak check-deep lint fmt deny advisories ebpf ebpf-check ci deps clean
+.PHONY: help demo build test test-py notebooks test-fast bench bench-core bench-handoff bench-lend bench-pacing bench-py bench-send soak check-deep lint fmt deny advisories ebpf ebpf-check ci deps clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -29,6 +29,10 @@ test: ## all tests; those for root are skipped for anybody else (SUDO=1 runs the
 test-py: ## the Python package: built, installed in a venv below target/, its types and tests
 	$(DEPS) rust build net python
 	@SUDO='$(SUDO)' sh scripts/test-py.sh
+
+notebooks: ## the Python notebooks, run from top to bottom; pictures in target/python/pictures
+	$(DEPS) rust build net python
+	@sh scripts/notebooks.sh
 
 test-fast: ## unit tests only: no network, no privileges, seconds
 	$(DEPS) rust build

@@ -3,8 +3,8 @@
 #
 #   target   cargo's
 #   python   what is made for Python, below that
-#   env      the virtual environment, with bindings-py/requirements.txt; its
-#            commands come first in PATH
+#   env      the virtual environment, with what bindings-py/requirements.txt
+#            and the notebooks ask for; its commands come first in PATH
 #   wheel    what was installed
 
 if ! python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
@@ -20,11 +20,12 @@ env=$python/env
 mkdir -p "$python"
 
 # Made anew for another Python, or other requirements.
-wanted=$(python3 --version; cat bindings-py/requirements.txt)
+wanted=$(python3 --version; cat bindings-py/requirements.txt bindings-py/notebooks/requirements.txt)
 if [ "$(cat "$python/made-for" 2>/dev/null)" != "$wanted" ]; then
     rm -rf "$env" "$python/made-for"
     python3 -m venv "$env"
-    "$env/bin/pip" install --quiet --disable-pip-version-check --requirement bindings-py/requirements.txt
+    "$env/bin/pip" install --quiet --disable-pip-version-check \
+        --requirement bindings-py/requirements.txt --requirement bindings-py/notebooks/requirements.txt
     printf '%s\n' "$wanted" >"$python/made-for"
 fi
 

@@ -58,6 +58,12 @@ tests() {
 
 printf '\n=== tests\n'
 tests "$env" "$@"
+# With arguments it is about some tests.
+[ $# = 0 ] || exit 0
+
+printf '\n=== notebooks\n'
+# shellcheck disable=SC2086 # a command and its option, or nothing
+$as_root "$env/bin/python" "$here/bindings-py/notebooks/run.py" "$python/pictures"
 
 # The same wheel on each later Python that there is, and so on other NumPys.
 for version in 3.12 3.13 3.14 3.15; do
@@ -68,9 +74,13 @@ for version in 3.12 3.13 3.14 3.15; do
     fi
     rm -rf "$python/env-$version"
     "$other" -m venv "$python/env-$version"
-    # Of the last with the first interface, and whatever is the latest.
-    case $version in 3.12) numpy=numpy==1.26.4 ;; *) numpy=numpy ;; esac
-    "$python/env-$version/bin/pip" install --quiet --disable-pip-version-check --only-binary :all: "$wheel" $numpy \
+    # The last with the first interface, and one for that Python.
+    case $version in
+    3.12) numpy=1.26.4 ;;
+    3.15) numpy=2.5.5 ;;
+    *) numpy=2.4.6 ;;
+    esac
+    "$python/env-$version/bin/pip" install --quiet --disable-pip-version-check --only-binary :all: "$wheel" "numpy==$numpy" \
         "$(grep '^pytest==' "$here/bindings-py/requirements.txt")"
     tests "$python/env-$version" "$@"
 done
