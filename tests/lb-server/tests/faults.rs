@@ -22,7 +22,7 @@ use xdpsar_control::{
     client::worker::State,
     message::{
         self, LoadBalancerStatusReply, OverviewReply, ReserveLoadBalancerReply, Timeseries,
-        TimeseriesResponse, WorkerStatus,
+        TimeseriesResponse, ValueKind, WorkerStatus,
     },
 };
 use xdpsar_lb_server::{Config, Fault, Server};
@@ -253,8 +253,25 @@ fn wrong_answers() {
     let odd =
         WorkerStatus { port_range: 99, session_id: -1, total_bytes_recv: -5, ..Default::default() };
     let stamp = message::Timestamp { seconds: i64::MAX, nanos: -1 };
+    let value = |kind| message::Value { kind: Some(kind) };
+    let list = message::ListValue {
+        values: vec![
+            value(ValueKind::Number(1.5)),
+            value(ValueKind::Bool(true)),
+            message::Value::default(),
+        ],
+    };
+    let inner =
+        message::Struct { fields: [("a".to_owned(), value(ValueKind::String("b".into())))].into() };
+    let fields = [
+        ("list".to_owned(), value(ValueKind::List(list))),
+        ("struct".to_owned(), value(ValueKind::Struct(inner))),
+    ];
+    let details = Some(message::Struct { fields: fields.into() });
+    let issue = message::HealthIssue { kind: "k".into(), details, ..Default::default() };
     let reply = LoadBalancerStatusReply {
         workers: vec![odd],
+        health_issues: vec![issue],
         timestamp: Some(stamp.clone()),
         expires_at: Some(stamp),
         ..Default::default()
@@ -262,6 +279,8 @@ fn wrong_answers() {
     server.disturb("LoadBalancerStatus", Fault::Reply(reply.encode_to_vec()), 1);
     let status = lb.status(None).expect("nothing of it is needed");
     assert_eq!((status.at, status.expires_at), (None, None));
+    let details = [("list", "1.5, true, "), ("struct", "a=b")];
+    assert_eq!(status.health[0].details, details.map(|(name, text)| (name.into(), text.into())));
     assert_eq!((status.workers[0].ports, status.workers[0].session), (None, None));
 
     let series = Timeseries { name: "/lb/1/x".into(), ..Default::default() };

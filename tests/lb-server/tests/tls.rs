@@ -5,7 +5,7 @@ mod common;
 
 use common::{PATIENCE, uri};
 use xdpsar_control::{
-    Certificates, Error, ErrorKind, Options, RpcCode, Trust, blocking::LoadBalancer,
+    Certificates, Error, ErrorKind, Family, Options, RpcCode, Trust, blocking::LoadBalancer,
 };
 use xdpsar_lb_server::{Config, Identity, Server};
 
@@ -124,4 +124,19 @@ fn certificates_that_are_none() {
     );
     let absent = Certificates::from_file("/no/such/file").map(drop).expect_err("absent");
     assert_eq!(absent.kind, ErrorKind::NotFound, "{absent}");
+}
+
+/// By one family only, and still with a check of the name.
+#[test]
+fn by_one_family() {
+    let identity = Identity::signed(&["localhost"]);
+    let server = server(&identity);
+    let by = |host, family| {
+        let trust = trusting(&identity.authority);
+        let options = Options { trust, family, timeout: PATIENCE, ..Options::default() };
+        LoadBalancer::new(uri(&server.uri(host)), &options)?.version().map(drop)
+    };
+    by(Some("localhost"), Family::V4).expect("it listens there");
+    refused(by(None, Family::V6), "no address of the family");
+    refused(by(None, Family::V4), "not for 127.0.0.1");
 }

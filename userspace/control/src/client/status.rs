@@ -14,7 +14,7 @@ use super::{
 };
 use crate::message::{
     self, LoadBalancerStatusReply, LoadBalancerStatusRequest, OverviewReply, OverviewRequest,
-    VersionReply, VersionRequest,
+    ValueKind, VersionReply, VersionRequest,
 };
 
 /// A clock that is off by so much costs a worker its events.
@@ -93,6 +93,8 @@ pub struct HealthIssue {
     pub severity: String,
     /// For people.
     pub message: String,
+    /// More of it, by name.
+    pub details: Vec<(String, String)>,
     /// Since when.
     pub detected_at: Option<SystemTime>,
 }
@@ -250,7 +252,31 @@ impl HealthIssue {
             kind: issue.kind.clone(),
             severity: issue.severity.clone(),
             message: issue.message.clone(),
+            details: issue.details.iter().flat_map(pairs).collect(),
             detected_at: check::time(issue.detected_at.as_ref()),
+        }
+    }
+}
+
+fn pairs(details: &message::Struct) -> Vec<(String, String)> {
+    details.fields.iter().map(|(name, value)| (name.clone(), text(value))).collect()
+}
+
+/// A value as people read it.
+fn text(value: &message::Value) -> String {
+    match &value.kind {
+        None | Some(ValueKind::Null(_)) => String::new(),
+        Some(ValueKind::Number(number)) => number.to_string(),
+        Some(ValueKind::String(text)) => text.clone(),
+        Some(ValueKind::Bool(yes)) => yes.to_string(),
+        Some(ValueKind::Struct(details)) => {
+            let pairs: Vec<String> =
+                pairs(details).into_iter().map(|(name, text)| format!("{name}={text}")).collect();
+            pairs.join(" ")
+        }
+        Some(ValueKind::List(list)) => {
+            let texts: Vec<String> = list.values.iter().map(text).collect();
+            texts.join(", ")
         }
     }
 }
