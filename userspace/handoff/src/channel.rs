@@ -27,17 +27,24 @@
 //! **Disconnection** is a flag in the same word: the last sender sets it and
 //! takes all sleepers along; a consumer cannot be counted where it is set.
 //!
+//! Who waits by a [descriptor](crate::readiness) stands in that word, too, and
+//! is taken along with the sleeper.
+//!
 //! Producers that wait for room sleep in the same way, counted in `head`. They
 //! are woken when half of the ring is free.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::OnceLock,
+    time::{Duration, Instant},
+};
 
 use crate::{
     gate::Gate,
+    readiness::Readiness,
     receiver::Receiver,
     ring::{Ring, Sleeper},
     sender::Sender,
-    sync::{Arc, AtomicUsize},
+    sync::{Arc, AtomicUsize, Ordering, fence},
 };
 
 #[derive(Debug)]
@@ -45,6 +52,8 @@ pub(crate) struct Shared<T> {
     pub(crate) ring: Ring<T>,
     /// Where consumers sleep.
     pub(crate) items: Gate,
+    /// Where they watch instead, if one has asked for that.
+    pub(crate) readiness: OnceLock<Readiness>,
     /// Where producers sleep.
     pub(crate) room: Gate,
     pub(crate) senders: AtomicUsize,
@@ -63,6 +72,7 @@ pub(crate) fn on_ring<T>(ring: Ring<T>) -> (Sender<T>, Receiver<T>) {
     let shared = Arc::new(Shared {
         ring,
         items: Gate::new(),
+        readiness: OnceLock::new(),
         room: Gate::new(),
         senders: AtomicUsize::new(1),
         receivers: AtomicUsize::new(1),
@@ -73,8 +83,34 @@ pub(crate) fn on_ring<T>(ring: Ring<T>) -> (Sender<T>, Receiver<T>) {
 impl<T> Shared<T> {
     #[inline]
     pub(crate) fn wake_consumer(&self, sleeper: Sleeper) {
-        if sleeper == Sleeper::Taken {
+        if sleeper != Sleeper::None {
+            self.rouse(sleeper);
+        }
+    }
+
+    #[cold]
+    fn rouse(&self, sleeper: Sleeper) {
+        if sleeper.watches() {
+            self.tell_watcher();
+        }
+        if sleeper.sleeps() {
             self.items.grant(1);
+        }
+    }
+
+    pub(crate) fn tell_watcher(&self) {
+        // With the exchange that found the watcher: the descriptor is seen.
+        fence(Ordering::Acquire);
+        if let Some(readiness) = self.readiness.get() {
+            readiness.signal();
+        }
+    }
+
+    /// Nothing was found: a descriptor is to say so.
+    #[inline]
+    pub(crate) fn found_nothing(&self) {
+        if let Some(readiness) = self.readiness.get() {
+            readiness.watch(&self.ring);
         }
     }
 
@@ -90,16 +126,17 @@ impl<T> Shared<T> {
 pub(crate) fn sleep(
     gate: &Gate,
     deadline: Option<Instant>,
+    is_over: impl Fn() -> bool,
     take_off: impl FnOnce() -> Sleeper,
 ) -> bool {
-    if gate.pass(deadline) {
+    if gate.pass(deadline, is_over) {
         return true;
     }
     match take_off() {
         // As many are counted as sleep: which one is this does not matter.
-        Sleeper::Taken => false,
+        sleeper if sleeper.sleeps() => false,
         // Somebody else has been faster, and a permit is on its way.
-        Sleeper::None => gate.pass(None),
+        _ => gate.pass(None, || false),
     }
 }
 

@@ -1,14 +1,17 @@
-//! A counter that threads can sleep on while it is zero.
+//! A word that threads can sleep on while it does not change.
 
 #[cfg(not(loom))]
 use std::time::Instant;
 
 use crate::sync::AtomicU32;
 
-/// A futex on its own count.
+/// All sleepers. The kernel's number is signed (`kernel/futex/waitwake.c`).
+pub(crate) const ALL: u32 = i32::MAX as u32;
+
+/// A futex on its own word.
 #[derive(Debug)]
 pub(crate) struct Futex {
-    pub(crate) count: AtomicU32,
+    pub(crate) word: AtomicU32,
     #[cfg(loom)]
     kernel: loom_kernel::Kernel,
 }
@@ -16,7 +19,7 @@ pub(crate) struct Futex {
 impl Futex {
     pub(crate) fn new() -> Self {
         Self {
-            count: AtomicU32::new(0),
+            word: AtomicU32::new(0),
             #[cfg(loom)]
             kernel: Default::default(),
         }
@@ -25,9 +28,9 @@ impl Futex {
 
 #[cfg(not(loom))]
 impl Futex {
-    /// Sleeps if the count is 0: until woken, until the deadline, or for no
-    /// reason at all. Whether the deadline has passed.
-    pub(crate) fn sleep(&self, deadline: Option<Instant>) -> bool {
+    /// Sleeps if the word is this one: until woken, until the deadline, or for
+    /// no reason at all. Whether the deadline has passed.
+    pub(crate) fn sleep(&self, word: u32, deadline: Option<Instant>) -> bool {
         use rustix::thread::futex::{Flags, Timespec, wait};
 
         let timeout = match deadline {
@@ -38,8 +41,8 @@ impl Futex {
                 _ => return true,
             },
         };
-        // Woken, not zero, interrupted, timed out: the caller looks anew.
-        let _ = wait(&self.count, Flags::PRIVATE, 0, timeout.as_ref());
+        // Woken, another word, interrupted, timed out: the caller looks anew.
+        let _ = wait(&self.word, Flags::PRIVATE, word, timeout.as_ref());
         false
     }
 
@@ -48,7 +51,7 @@ impl Futex {
         use rustix::thread::futex::{Flags, wake};
 
         // It fails on an address that is none.
-        let _ = wake(&self.count, Flags::PRIVATE, sleepers);
+        let _ = wake(&self.word, Flags::PRIVATE, sleepers);
     }
 }
 
@@ -61,7 +64,7 @@ mod loom_kernel {
 
     use loom::sync::{Condvar, Mutex};
 
-    use super::Futex;
+    use super::{ALL, Futex};
     use crate::sync::Ordering;
 
     #[derive(Debug, Default)]
@@ -79,11 +82,11 @@ mod loom_kernel {
     }
 
     impl Futex {
-        pub(crate) fn sleep(&self, deadline: Option<Instant>) -> bool {
+        pub(crate) fn sleep(&self, word: u32, deadline: Option<Instant>) -> bool {
             let Kernel { state, timed, untimed } = &self.kernel;
             let is_timed = deadline.is_some();
             let mut state = state.lock().unwrap();
-            if self.count.load(Ordering::Relaxed) == 0 && !(state.time_is_up && is_timed) {
+            if self.word.load(Ordering::Relaxed) == word && !(state.time_is_up && is_timed) {
                 state.timed += u32::from(is_timed);
                 state = if is_timed { timed } else { untimed }.wait(state).unwrap();
             }
@@ -92,6 +95,12 @@ mod loom_kernel {
 
         pub(crate) fn wake(&self, sleepers: u32) {
             let mut state = self.kernel.state.lock().unwrap();
+            if sleepers == ALL {
+                state.timed = 0;
+                self.kernel.timed.notify_all();
+                self.kernel.untimed.notify_all();
+                return;
+            }
             for _ in 0..sleepers {
                 if state.timed > 0 {
                     state.timed -= 1;

@@ -11,11 +11,12 @@
 //! |---|---|
 //! | [`sender`], [`receiver`] | the two ends |
 //! | [`wait`] | how a consumer waits: spinning, asleep, or as it pays |
+//! | [`readiness`] | how it waits for other things, too: by a file descriptor |
 //! | [`error`] | what can keep an item from going in or coming out |
 //! | `channel` | what the ends share; **the protocol, and why no wake-up is lost** |
 //! | `ring` | the slots (unsafe: cells that a claim makes one thread's own) |
 //! | `word` | position, sleepers and flags in one word |
-//! | `gate`, `futex` | where sleepers sleep, one permit each |
+//! | `gate`, `futex`, `eventfd` | where sleepers sleep, one permit each, and watchers watch |
 //! | `sync` | atomics: the standard library's, or loom's |
 //!
 //! Per item: no lock, no system call, no allocation. Per batch: one atomic
@@ -32,10 +33,12 @@
 
 mod channel;
 pub mod error;
+mod eventfd;
 mod futex;
 mod gate;
 #[cfg(all(test, loom))]
 mod loom_tests;
+pub mod readiness;
 pub mod receiver;
 #[allow(unsafe_code, reason = "cells that a claim makes one thread's own")]
 mod ring;
@@ -48,6 +51,7 @@ pub use channel::bounded;
 pub use error::{
     PushError, PushTimeoutError, RecvError, RecvTimeoutError, TryPushError, TryRecvError,
 };
+pub use readiness::Readiness;
 pub use receiver::Receiver;
 pub use sender::Sender;
 pub use wait::Wait;

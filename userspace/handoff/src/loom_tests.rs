@@ -12,6 +12,8 @@ use crate::{
     sync::{Arc, AtomicUsize, Ordering},
 };
 
+mod waiting;
+
 const LONG: Duration = Duration::from_secs(1000);
 
 /// Consumers sleep at once, positions are about to wrap.

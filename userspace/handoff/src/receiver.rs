@@ -1,13 +1,14 @@
 //! The consumers' end.
 
 use std::{
-    fmt,
+    fmt, io,
     time::{Duration, Instant},
 };
 
 use crate::{
     channel::{Shared, deadline, is_over, sleep},
     error::{RecvError, RecvTimeoutError, TryRecvError},
+    readiness::Readiness,
     ring::{Emptiness, Enlisted, Ring, Sleeper},
     sync::{Arc, Backoff, Ordering, spin_loop},
     wait::{Patience, Wait},
@@ -44,7 +45,10 @@ impl<T> Receiver<T> {
                 return Ok(item);
             }
             match self.shared.ring.emptiness() {
-                Emptiness::Now => return Err(TryRecvError::Empty),
+                Emptiness::Now => {
+                    self.shared.found_nothing();
+                    return Err(TryRecvError::Empty);
+                }
                 Emptiness::ForEver => return Err(TryRecvError::Disconnected),
                 Emptiness::Not => spin_loop(),
             }
@@ -55,7 +59,10 @@ impl<T> Receiver<T> {
     /// returns how many those were. Allocates only if `into` lacks the room.
     #[inline]
     pub fn try_recv_batch(&self, into: &mut Vec<T>, at_most: usize) -> usize {
-        self.take(|ring| ring.pop_batch(into, at_most)).unwrap_or(0)
+        self.take(|ring| ring.pop_batch(into, at_most)).unwrap_or_else(|| {
+            self.shared.found_nothing();
+            0
+        })
     }
 
     /// Waits for the next item.
@@ -65,7 +72,7 @@ impl<T> Receiver<T> {
     #[inline]
     pub fn recv(&self) -> Result<T, RecvError> {
         // Without a timeout there is one error only.
-        self.take_waiting(None, Ring::pop).map_err(|_| RecvError)
+        self.take_waiting(None, || false, Ring::pop).map_err(|_| RecvError)
     }
 
     /// Waits for the next item, `timeout` at most.
@@ -74,7 +81,7 @@ impl<T> Receiver<T> {
     /// `Timeout`; `Disconnected` when nothing will come any more.
     #[inline]
     pub fn recv_timeout(&self, timeout: Duration) -> Result<T, RecvTimeoutError> {
-        self.take_waiting(Some(timeout), Ring::pop)
+        self.take_waiting(Some(timeout), || false, Ring::pop)
     }
 
     /// Waits for an item, then appends it and what else is there, `at_most`
@@ -99,6 +106,53 @@ impl<T> Receiver<T> {
         timeout: Duration,
     ) -> Result<usize, RecvTimeoutError> {
         self.take_batch_waiting(Some(timeout), into, at_most)
+    }
+
+    /// As [`Self::recv_batch`], waiting `timeout` at most, if there is one, and
+    /// no longer than until `is_over`; it is asked before each sleep, and
+    /// after each [`Self::interrupt`].
+    ///
+    /// # Errors
+    /// `Timeout`, also for what `is_over`; `Disconnected` when nothing will
+    /// come any more.
+    pub fn recv_batch_until(
+        &self,
+        into: &mut Vec<T>,
+        at_most: usize,
+        timeout: Option<Duration>,
+        is_over: impl Fn() -> bool,
+    ) -> Result<usize, RecvTimeoutError> {
+        if at_most == 0 {
+            return Ok(0);
+        }
+        self.take_waiting(timeout, is_over, |ring| ring.pop_batch(into, at_most))
+    }
+
+    /// Wakes all consumers that sleep, of all receivers. Those in
+    /// [`Self::recv_batch_until`] look whether they are to return, and see
+    /// whatever this thread has done before; the others go on waiting.
+    pub fn interrupt(&self) {
+        self.shared.items.knock();
+    }
+
+    /// A file descriptor to wait by, for who waits for other things as well:
+    /// readable while items are there, and once no more will come. When it is,
+    /// call [`Self::try_recv`] or [`Self::try_recv_batch`] until nothing is
+    /// left: that makes it unreadable again. All receivers share it.
+    ///
+    /// Items then cost one more system call if they come while nothing is
+    /// there, and so does finding nothing.
+    ///
+    /// # Errors
+    /// What the system returns: there are no more descriptors, or no memory.
+    pub fn readiness(&self) -> io::Result<Readiness> {
+        if let Some(readiness) = self.shared.readiness.get() {
+            return Ok(readiness.clone());
+        }
+        let made = Readiness::new()?;
+        let readiness = self.shared.readiness.get_or_init(|| made);
+        readiness.watch(&self.shared.ring);
+        Ok(readiness.clone())
     }
 
     /// How many items the hand-off takes.
@@ -131,7 +185,7 @@ impl<T> Receiver<T> {
         if at_most == 0 {
             return Ok(0);
         }
-        self.take_waiting(timeout, |ring| ring.pop_batch(into, at_most))
+        self.take_waiting(timeout, || false, |ring| ring.pop_batch(into, at_most))
     }
 
     #[inline]
@@ -145,11 +199,12 @@ impl<T> Receiver<T> {
     fn take_waiting<R>(
         &self,
         timeout: Option<Duration>,
+        is_over: impl Fn() -> bool,
         mut take: impl FnMut(&Ring<T>) -> Option<(R, Sleeper)>,
     ) -> Result<R, RecvTimeoutError> {
         match self.take(&mut take) {
             Some(taken) => Ok(taken),
-            None => self.take_slowly(deadline(timeout), take),
+            None => self.take_slowly(deadline(timeout), is_over, take),
         }
     }
 
@@ -157,6 +212,7 @@ impl<T> Receiver<T> {
     fn take_slowly<R>(
         &self,
         deadline: Option<Instant>,
+        is_interrupted: impl Fn() -> bool,
         mut take: impl FnMut(&Ring<T>) -> Option<(R, Sleeper)>,
     ) -> Result<R, RecvTimeoutError> {
         let ring = &self.shared.ring;
@@ -170,7 +226,7 @@ impl<T> Receiver<T> {
                 }
                 return Ok(taken);
             }
-            let is_over = slept_out || is_over(deadline);
+            let is_over = slept_out || is_over(deadline) || is_interrupted();
             if is_over || self.wait == Wait::Spin {
                 match ring.emptiness() {
                     Emptiness::ForEver => return Err(RecvTimeoutError::Disconnected),
@@ -184,7 +240,8 @@ impl<T> Receiver<T> {
                 Enlisted::NotNeeded => backoff.snooze(),
                 Enlisted::Yes => {
                     self.patience.was_in_vain();
-                    slept_out = !sleep(&self.shared.items, deadline, || ring.take_consumer());
+                    let gate = &self.shared.items;
+                    slept_out = !sleep(gate, deadline, &is_interrupted, || ring.take_consumer());
                     woken |= !slept_out;
                     backoff = Backoff::default();
                 }

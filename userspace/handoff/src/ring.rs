@@ -33,10 +33,12 @@ use crate::{
     error::TryPushError,
     sync::{AtomicU64, Backoff, Ordering, UnsafeCell},
     word::{
-        FULL, Geometry, RECEIVERS_GONE, SENDERS_GONE, SLEEPER, position, rest, sleepers,
-        takes_a_sleeper, without_sleepers,
+        FULL, Geometry, RECEIVERS_GONE, SLEEPER, is_watched, position, rest, rouses, sleepers,
+        without_watcher,
     },
 };
+
+mod asleep;
 
 #[derive(Debug)]
 struct Slot<T> {
@@ -57,12 +59,27 @@ pub(crate) struct Ring<T> {
 // ring gives nobody a shared reference to an item: it sends them.
 unsafe impl<T: Send> Sync for Ring<T> {}
 
-/// Whether a claim has taken a sleeper along, to whom a permit is now due.
+/// Whether a claim has taken a sleeper along, to whom a permit is now due, or
+/// the watcher, who is now to be told, or both.
 #[must_use = "a sleeper who was taken off the word must be let through the gate"]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sleeper {
     Taken,
+    Watcher,
+    TakenAndWatcher,
     None,
+}
+
+impl Sleeper {
+    /// Whether it is a thread.
+    pub(crate) fn sleeps(self) -> bool {
+        matches!(self, Self::Taken | Self::TakenAndWatcher)
+    }
+
+    /// Whether the watcher is in it.
+    pub(crate) fn watches(self) -> bool {
+        matches!(self, Self::Watcher | Self::TakenAndWatcher)
+    }
 }
 
 /// All receivers have been dropped.
@@ -201,7 +218,7 @@ impl<T> Ring<T> {
                 word = now;
                 continue;
             }
-            let (taken, sleeper) = take_one(word);
+            let (taken, sleeper) = take_along(word);
             let claimed = self.geometry.advance(start, count) | rest(taken);
             match self.tail.compare_exchange_weak(
                 word,
@@ -298,90 +315,7 @@ impl<T> Ring<T> {
     }
 }
 
-/// Sleeping and being gone: what else stands in the two words.
 impl<T> Ring<T> {
-    /// Counts this thread among the consumers asleep, if the ring is empty.
-    ///
-    /// Nothing can come in unnoticed: whoever claims a slot after this finds
-    /// the sleeper in the very word that it exchanges.
-    pub(crate) fn enlist_consumer(&self) -> Enlisted {
-        let head = position(self.head.load(Ordering::Acquire));
-        let word = self.tail.load(Ordering::Acquire);
-        if position(word) != head || !takes_a_sleeper(word) {
-            // Items are there, or claimed and about to be.
-            return Enlisted::NotNeeded;
-        }
-        if word & SENDERS_GONE != 0 {
-            return Enlisted::Gone;
-        }
-        enlist(&self.tail, word)
-    }
-
-    /// Counts this thread among the producers asleep, if the ring is full.
-    pub(crate) fn enlist_producer(&self) -> Enlisted {
-        let tail = position(self.tail.load(Ordering::Acquire));
-        let word = self.head.load(Ordering::Acquire);
-        if word & RECEIVERS_GONE != 0 {
-            return Enlisted::Gone;
-        }
-        // Not `>=`: where `tail` was loaded too early, `head` is beyond it.
-        let is_full = self.geometry.distance(position(word), tail) == self.capacity();
-        if !is_full || !takes_a_sleeper(word) {
-            return Enlisted::NotNeeded;
-        }
-        enlist(&self.head, word)
-    }
-
-    /// Takes a consumer off the count: one whose time is up, or one to wake.
-    pub(crate) fn take_consumer(&self) -> Sleeper {
-        take_off(&self.tail)
-    }
-
-    /// Takes a producer off the count.
-    pub(crate) fn take_producer(&self) -> Sleeper {
-        take_off(&self.head)
-    }
-
-    /// For a consumer that was woken and has taken what it wanted: another
-    /// one, if there is something left.
-    pub(crate) fn next_consumer(&self) -> Sleeper {
-        if self.find_full(1).is_some() { self.take_consumer() } else { Sleeper::None }
-    }
-
-    /// For a producer that was woken and has put in what it had: another one,
-    /// if there is room left.
-    pub(crate) fn next_producer(&self) -> Sleeper {
-        let head = position(self.head.load(Ordering::Relaxed));
-        if self.has_room_for_sleepers(head) { self.take_producer() } else { Sleeper::None }
-    }
-
-    /// Whether nothing is there now, and whether nothing will ever be.
-    pub(crate) fn emptiness(&self) -> Emptiness {
-        let head = position(self.head.load(Ordering::Acquire));
-        let word = self.tail.load(Ordering::Acquire);
-        match (position(word) == head, word & SENDERS_GONE != 0) {
-            (true, true) => Emptiness::ForEver,
-            // All senders are gone, so all items are in: they are just being
-            // taken, or had not been seen.
-            (false, true) => Emptiness::Not,
-            (_, false) => Emptiness::Now,
-        }
-    }
-
-    /// Says so. Returns how many consumers were asleep, all of them to be
-    /// woken.
-    pub(crate) fn leave_senders(&self) -> u32 {
-        leave(&self.tail, SENDERS_GONE)
-    }
-
-    /// Says so, and no producer claims a slot any more. Returns how many were
-    /// asleep, all of them to be woken.
-    pub(crate) fn leave_receivers(&self) -> u32 {
-        // Consumers cannot be asleep: there are none.
-        self.tail.fetch_or(RECEIVERS_GONE, Ordering::AcqRel);
-        leave(&self.head, RECEIVERS_GONE)
-    }
-
     /// Drops what is there when all receivers are.
     pub(crate) fn discard(&self) {
         let mut backoff = Backoff::default();
@@ -410,38 +344,18 @@ const fn take_one(word: u64) -> (u64, Sleeper) {
     if sleepers(word) > 0 { (word - SLEEPER, Sleeper::Taken) } else { (word, Sleeper::None) }
 }
 
-fn enlist(place: &AtomicU64, word: u64) -> Enlisted {
-    // Release: what this thread did before it slept is seen by who wakes it.
-    match place.compare_exchange(word, word + SLEEPER, Ordering::AcqRel, Ordering::Relaxed) {
-        Ok(_) => Enlisted::Yes,
-        Err(_) => Enlisted::NotNeeded,
+/// The word without those who learn of what comes in: one sleeper, and the
+/// watcher.
+#[inline]
+const fn take_along(word: u64) -> (u64, Sleeper) {
+    if !rouses(word) {
+        return (word, Sleeper::None);
     }
-}
-
-fn take_off(place: &AtomicU64) -> Sleeper {
-    let mut word = place.load(Ordering::Relaxed);
-    loop {
-        let (taken, sleeper) = take_one(word);
-        if sleeper == Sleeper::None {
-            return sleeper;
-        }
-        match place.compare_exchange_weak(word, taken, Ordering::Relaxed, Ordering::Relaxed) {
-            Ok(_) => return sleeper,
-            Err(now) => word = now,
-        }
-    }
-}
-
-fn leave(place: &AtomicU64, flag: u64) -> u32 {
-    let mut word = place.load(Ordering::Relaxed);
-    loop {
-        let left = without_sleepers(word) | flag;
-        // Release: all that was pushed is seen by who learns that no more
-        // will be.
-        match place.compare_exchange_weak(word, left, Ordering::AcqRel, Ordering::Relaxed) {
-            Ok(_) => return sleepers(word),
-            Err(now) => word = now,
-        }
+    let (left, sleeper) = take_one(word);
+    match (is_watched(word), sleeper) {
+        (false, sleeper) => (left, sleeper),
+        (true, Sleeper::None) => (without_watcher(left), Sleeper::Watcher),
+        (true, _) => (without_watcher(left), Sleeper::TakenAndWatcher),
     }
 }
 

@@ -157,7 +157,8 @@ impl<'a, T> Room<'a, T> {
             Enlisted::NotNeeded => self.backoff.snooze(),
             Enlisted::Yes => {
                 let ring = &self.shared.ring;
-                self.slept_out = !sleep(&self.shared.room, self.deadline, || ring.take_producer());
+                self.slept_out =
+                    !sleep(&self.shared.room, self.deadline, || false, || ring.take_producer());
                 self.woken |= !self.slept_out;
                 self.backoff = Backoff::default();
             }
@@ -187,7 +188,10 @@ impl<T> Drop for Sender<T> {
     fn drop(&mut self) {
         // All that any sender did comes before what the last one does here.
         if self.shared.senders.fetch_sub(1, Ordering::AcqRel) == 1 {
-            let asleep = self.shared.ring.leave_senders();
+            let (asleep, is_watched) = self.shared.ring.leave_senders();
+            if is_watched {
+                self.shared.tell_watcher();
+            }
             if asleep > 0 {
                 self.shared.items.grant(asleep);
             }

@@ -2,9 +2,9 @@
 //! positions.
 //!
 //! ```text
-//!  tail  63 ─────────────── 16 15 ──────────────── 2 1 ─────────── 0
-//!        next slot to fill     consumers asleep      receivers gone, senders gone
-//!  head  next slot to empty    producers asleep      receivers gone
+//!  tail  63 ─────────────── 16 15 ──────────── 3   2      1 ─────────── 0
+//!        next slot to fill     consumers asleep  watcher  receivers gone, senders gone
+//!  head  next slot to empty    producers asleep           receivers gone
 //!
 //!  position = lap × 2^⌈log₂ capacity⌉ + index, index < capacity
 //! ```
@@ -17,8 +17,10 @@ const ONE: u64 = 1 << 16;
 pub(crate) const SENDERS_GONE: u64 = 1;
 /// All receivers have been dropped (in both words).
 pub(crate) const RECEIVERS_GONE: u64 = 2;
+/// Somebody waits for a descriptor to become readable (in `tail`).
+pub(crate) const WATCHER: u64 = 4;
 /// One thread asleep.
-pub(crate) const SLEEPER: u64 = 4;
+pub(crate) const SLEEPER: u64 = 8;
 /// All threads asleep.
 const SLEEPERS: u64 = ONE - SLEEPER;
 /// In a slot's stamp: the slot holds the item of this position.
@@ -42,7 +44,7 @@ pub(crate) const fn sleepers(word: u64) -> u32 {
     ((word & SLEEPERS) / SLEEPER) as u32
 }
 
-/// Whether another thread may be counted as asleep. 16 383 are; the next one
+/// Whether another thread may be counted as asleep. 8191 are; the next one
 /// naps instead.
 pub(crate) const fn takes_a_sleeper(word: u64) -> bool {
     word & SLEEPERS != SLEEPERS
@@ -51,6 +53,21 @@ pub(crate) const fn takes_a_sleeper(word: u64) -> bool {
 /// The word without its sleepers.
 pub(crate) const fn without_sleepers(word: u64) -> u64 {
     word & !SLEEPERS
+}
+
+/// Whether anybody is to be woken by what changes the word.
+pub(crate) const fn rouses(word: u64) -> bool {
+    word & (SLEEPERS | WATCHER) != 0
+}
+
+/// Whether a watcher is among them.
+pub(crate) const fn is_watched(word: u64) -> bool {
+    word & WATCHER != 0
+}
+
+/// The word without its watcher.
+pub(crate) const fn without_watcher(word: u64) -> u64 {
+    word & !WATCHER
 }
 
 /// What positions mean in a ring of a certain capacity. A lap is a power of
@@ -149,8 +166,12 @@ mod tests {
             (sleepers(two), position(two), without_sleepers(two)),
             (2, position(word), word)
         );
-        assert!(takes_a_sleeper(two) && !takes_a_sleeper(word + 16_383 * SLEEPER));
+        assert!(takes_a_sleeper(two) && !takes_a_sleeper(word + 8191 * SLEEPER));
         assert_eq!(position(word) | rest(word), word);
+        assert!(rouses(two) && !rouses(word) && rouses(word | WATCHER));
+        let watched = two | WATCHER;
+        assert!(is_watched(watched) && !is_watched(two));
+        assert_eq!((sleepers(watched), without_watcher(watched)), (2, two));
     }
 
     fn geometry_word() -> u64 {

@@ -42,7 +42,7 @@ pub use builder::ReassemblerBuilder;
 pub use error::Error;
 pub use handoff::Overflow;
 pub use local::{local_address_towards, local_addresses_towards};
-pub use reassembler::{Reassembler, RecvTimeoutError, Stopper, TryRecvError};
+pub use reassembler::{Readiness, Reassembler, RecvTimeoutError, Stopper, TryRecvError};
 pub use segmenter::{
     Buffer, Canceller, EventOptions, Flush, Outcome, Refused, Segmenter, SegmenterBuilder,
     SegmenterStats, SegmenterStopper, StopReport, Submitter, SyncConfig, SyncRate, SyncStats,

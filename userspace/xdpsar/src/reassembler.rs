@@ -1,7 +1,7 @@
 //! The running receiver.
 
 use std::{
-    fmt,
+    fmt, io,
     net::SocketAddr,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
@@ -18,7 +18,7 @@ use xdpsar_dataplane::{
 };
 use xdpsar_reassembly::{Assembler, AssemblerConfig, Event, LostEvent, Pool};
 
-pub use xdpsar_handoff::{RecvTimeoutError, TryRecvError};
+pub use xdpsar_handoff::{Readiness, RecvTimeoutError, TryRecvError};
 
 use crate::{
     Error, Stats, WorkerStats,
@@ -238,6 +238,39 @@ impl Reassembler {
     /// after the time-out or a stop.
     pub fn recv_batch(&self, into: &mut Vec<Event>, at_most: usize, timeout: Duration) -> usize {
         self.inlets.events.recv_batch_timeout(into, at_most, timeout).unwrap_or(0)
+    }
+
+    /// As [`Reassembler::recv_batch`], waiting `timeout` at most, if there is
+    /// one, and no longer than until `is_over`; it is asked before each sleep,
+    /// and after each [`Reassembler::interrupt`].
+    ///
+    /// # Errors
+    /// `Timeout`, also for what `is_over`; `Disconnected` after a stop, once
+    /// the queue is empty.
+    pub fn recv_batch_until(
+        &self,
+        into: &mut Vec<Event>,
+        at_most: usize,
+        timeout: Option<Duration>,
+        is_over: impl Fn() -> bool,
+    ) -> Result<usize, RecvTimeoutError> {
+        self.inlets.events.recv_batch_until(into, at_most, timeout, is_over)
+    }
+
+    /// Has all who wait in [`Reassembler::recv_batch_until`] look whether they
+    /// are to return. Who waits otherwise goes on.
+    pub fn interrupt(&self) {
+        self.inlets.events.interrupt();
+    }
+
+    /// A file descriptor to wait by, in a loop that waits for other things as
+    /// well: readable while an event is queued, and after a stop. When it is,
+    /// call [`Reassembler::try_recv`] until nothing is left.
+    ///
+    /// # Errors
+    /// What the system returns: there are no more descriptors, or no memory.
+    pub fn readiness(&self) -> io::Result<Readiness> {
+        self.inlets.events.readiness()
     }
 
     /// Events until the end: see [`Reassembler::recv`].

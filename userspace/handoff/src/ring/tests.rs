@@ -14,6 +14,7 @@ enum Op {
     PopBatch(usize),
     SleepConsumer,
     SleepProducer,
+    Watch,
 }
 
 fn op() -> impl Strategy<Value = Op> {
@@ -24,6 +25,7 @@ fn op() -> impl Strategy<Value = Op> {
         3 => (0..12_usize).prop_map(Op::PopBatch),
         1 => Just(Op::SleepConsumer),
         1 => Just(Op::SleepProducer),
+        1 => Just(Op::Watch),
     ]
 }
 
@@ -33,11 +35,20 @@ struct Model {
     capacity: usize,
     consumers: u32,
     producers: u32,
+    is_watched: bool,
 }
 
 impl Model {
     fn pushed(&mut self, count: usize) -> Sleeper {
-        if count > 0 { Self::take(&mut self.consumers) } else { Sleeper::None }
+        if count == 0 {
+            return Sleeper::None;
+        }
+        let watcher = std::mem::take(&mut self.is_watched);
+        match (watcher, Self::take(&mut self.consumers)) {
+            (false, sleeper) => sleeper,
+            (true, Sleeper::None) => Sleeper::Watcher,
+            (true, _) => Sleeper::TakenAndWatcher,
+        }
     }
 
     fn popped(&mut self) -> Sleeper {
@@ -72,8 +83,8 @@ proptest! {
     ) {
         // Boxes: an item lost or given twice is a leak or a double free.
         let ring = Ring::<Box<u32>>::at_lap(capacity, 0_u64.wrapping_sub(3));
-        let mut model =
-            Model { items: VecDeque::new(), capacity, consumers: 0, producers: 0 };
+        let items = VecDeque::new();
+        let mut model = Model { items, capacity, consumers: 0, producers: 0, is_watched: false };
         let mut next = 0;
         let mut fresh = || { next += 1; next };
         for op in ops {
@@ -116,6 +127,11 @@ proptest! {
                     let enlisted = if may { Enlisted::Yes } else { Enlisted::NotNeeded };
                     prop_assert_eq!(ring.enlist_consumer(), enlisted);
                 }
+                Op::Watch => {
+                    let may = model.items.is_empty();
+                    model.is_watched |= may;
+                    prop_assert_eq!(ring.enlist_watcher(), may);
+                }
                 Op::SleepProducer => {
                     let may = model.items.len() == capacity;
                     model.producers += u32::from(may);
@@ -155,12 +171,14 @@ fn without_receivers_nothing_goes_in() {
 #[test]
 fn more_sleepers_than_can_be_counted_nap() {
     let ring = Ring::<u8>::new(1);
-    let most = 16_383;
+    let most = 8191;
     for _ in 0..most {
         assert_eq!(ring.enlist_consumer(), Enlisted::Yes);
     }
     assert_eq!(ring.enlist_consumer(), Enlisted::NotNeeded);
-    assert_eq!(ring.leave_senders(), most);
+    assert!(ring.enlist_watcher(), "of whom there is one");
+    assert_eq!(ring.leave_senders(), (most, true));
+    assert!(!ring.enlist_watcher());
     assert_eq!(ring.enlist_consumer(), Enlisted::Gone);
     assert_eq!(ring.emptiness(), Emptiness::ForEver);
 }
