@@ -11,6 +11,7 @@
 //! | module | holds |
 //! |---|---|
 //! | `reassembler`, `receive` | receiving: the class, and how it waits |
+//! | `feed`, `filter` | events for threads that call something with each |
 //! | `event` | an event, and its memory as a Python buffer |
 //! | `segmenter`, `sending` | sending: the class, and how it waits |
 //! | `ticket`, `receipt` | receipts of queued events, and callbacks |
@@ -39,6 +40,8 @@ mod error;
 mod event;
 #[allow(unsafe_code, reason = "borrows the memory of Python objects")]
 mod export;
+mod feed;
+mod filter;
 #[allow(unsafe_code, unsafe_op_in_unsafe_fn, reason = "what PyO3 makes of a buffer in a macro")]
 mod headers;
 mod host;
@@ -62,6 +65,7 @@ mod _native {
     use crate::{
         bench::{drain, send_again},
         event::{PyEvent, rebuild_event},
+        feed::{PyFeed, PyWorker},
         headers::{
             PyLbHeaderV2, PyLbHeaderV3, PyLbReHeader, PyReHeader, PySyncHeader, rebuild_header,
         },

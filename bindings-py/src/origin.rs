@@ -91,7 +91,7 @@ macro_rules! kinds {
 
 kinds!(
     callbacks, CALLBACKS; event, EVENTS; export, EXPORTS; reassembler, REASSEMBLERS;
-    segmenter, SEGMENTERS; ticket, TICKETS
+    segmenter, SEGMENTERS; ticket, TICKETS; worker, WORKERS
 );
 
 /// What runs threads, and can be ended.

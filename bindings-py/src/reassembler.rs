@@ -3,7 +3,11 @@
 use std::{
     collections::BTreeMap,
     net::{IpAddr, SocketAddr},
-    sync::Arc,
+    os::fd::{AsRawFd, RawFd},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use pyo3::{
@@ -13,13 +17,15 @@ use pyo3::{
 };
 use xdpsar::{
     AttachMode, Backend, BudgetPolicy, Checksum, DATA_PORT, LaneMode, Layout, LbFraming, Lend,
-    LostEvent, Overflow, Reassembler, SocketOptions, Wait, XdpOptions,
+    LostEvent, Overflow, Readiness, Reassembler, SocketOptions, Wait, XdpOptions,
 };
 
 use crate::{
     error,
     event::PyEvent,
     export::Export,
+    feed::PyFeed,
+    filter::{DataIds, Filter},
     options::{self, COPIES, seconds, word},
     origin::{Close, Live, Origin, close_at_exit},
     receive::{EventIterator, Next, Open, Receiver, State, stats},
@@ -39,10 +45,19 @@ pub(crate) struct PyReassembler {
     ports: (u32, u32),
     backend: String,
     readonly_events: bool,
+    /// Its descriptor stays until this object goes: an event loop may still
+    /// watch it when it is closed.
+    readiness: OnceLock<Readiness>,
+    /// Events that filters have dropped.
+    filtered: Arc<AtomicU64>,
     _live: Live,
 }
 
 impl PyReassembler {
+    pub(crate) fn filtered(&self) -> &Arc<AtomicU64> {
+        &self.filtered
+    }
+
     /// The receiver, unless it was closed.
     pub(crate) fn if_open(&self, py: Python<'_>) -> PyResult<Option<Arc<Receiver>>> {
         self.origin.check(py, "Reassembler")?;
@@ -241,8 +256,17 @@ impl PyReassembler {
         close_at_exit(&open);
         let ports = (u32::from(port), u32::from(port) + u32::from(ports));
         let origin = Origin::here();
-        let _live = Live::reassembler();
-        Ok(Self { open, origin, data_ip, ports, backend, readonly_events, _live })
+        Ok(Self {
+            open,
+            origin,
+            data_ip,
+            ports,
+            backend,
+            readonly_events,
+            readiness: OnceLock::new(),
+            filtered: Arc::default(),
+            _live: Live::reassembler(),
+        })
     }
 
     /// Waits for the next event.
@@ -323,18 +347,46 @@ impl PyReassembler {
 
     /// Events until the end: closed or stopped.
     fn __iter__(slf: Bound<'_, Self>) -> PyResult<EventIterator> {
-        EventIterator::new(slf.unbind(), None, None)
+        Self::events(slf, None, None, None, 1)
     }
 
     /// Events, until there were `max_events`, or none has come for `timeout`
-    /// seconds, or the end.
-    #[pyo3(signature = (*, max_events = None, timeout = None))]
+    /// seconds, or the end: those with such a `data_id`, and of these every so
+    /// many-th.
+    #[pyo3(signature = (*, max_events = None, timeout = None, data_id = None, every = 1))]
     fn events(
         slf: Bound<'_, Self>,
         max_events: Option<usize>,
         timeout: Option<f64>,
+        data_id: Option<DataIds>,
+        every: u64,
     ) -> PyResult<EventIterator> {
-        EventIterator::new(slf.unbind(), max_events, timeout)
+        let filter = Filter::new(data_id, every, slf.get().filtered())?;
+        EventIterator::new(slf.unbind(), max_events, timeout, filter)
+    }
+
+    /// For threads that call something with events.
+    #[pyo3(signature = (*, batch, max_events, data_id, every))]
+    fn _feed(
+        slf: Bound<'_, Self>,
+        batch: usize,
+        max_events: Option<u64>,
+        data_id: Option<DataIds>,
+        every: u64,
+    ) -> PyResult<PyFeed> {
+        slf.get().receiver(slf.py(), "run or start")?;
+        PyFeed::new(slf.unbind(), batch, max_events, data_id, every)
+    }
+
+    /// A descriptor that is readable while an event can be had, and at the
+    /// end. When it is, call `try_recv` until there is none.
+    fn fileno(&self, py: Python<'_>) -> PyResult<RawFd> {
+        self.origin.check(py, "Reassembler")?;
+        if let Some(readiness) = self.readiness.get() {
+            return Ok(readiness.as_raw_fd());
+        }
+        let readiness = self.receiver(py, "fileno")?.readiness()?;
+        Ok(self.readiness.get_or_init(|| readiness).as_raw_fd())
     }
 
     /// Reports of lost events, each once; `max_items` at most, if not 0.
@@ -369,7 +421,8 @@ impl PyReassembler {
         // Not with the GIL: it waits while another thread closes.
         let json = receiver.map_or_else(|last| last, |receiver| py.detach(|| stats(&receiver)));
         let module = py.import("xdpsar._stats")?;
-        module.call_method1("reassembler_stats", (json,)).map(Bound::unbind)
+        let filtered = self.filtered.load(Ordering::Relaxed);
+        module.call_method1("reassembler_stats", (json, filtered)).map(Bound::unbind)
     }
 
     /// Datagrams so far, by the port that they came to.

@@ -2,19 +2,21 @@
 
 use std::{
     collections::VecDeque,
+    io,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
 use pyo3::prelude::*;
-use xdpsar::{Event, LostEvent, RecvTimeoutError, TryRecvError};
+use xdpsar::{Event, LostEvent, Readiness, RecvTimeoutError, TryRecvError};
 
 use crate::{
     error,
     event::PyEvent,
+    filter::Filter,
     origin::Close,
     reassembler::PyReassembler,
     wait::{Deadline, interruptible},
@@ -26,6 +28,7 @@ pub(crate) struct Receiver {
     kept: Mutex<VecDeque<Event>>,
     /// So that the lock is taken only when there are any.
     kept_events: AtomicUsize,
+    readiness: OnceLock<Readiness>,
 }
 
 /// What came of waiting.
@@ -37,7 +40,18 @@ pub(crate) enum Next {
 
 impl Receiver {
     pub(crate) fn new(inner: xdpsar::Reassembler) -> Self {
-        Self { inner, kept: Mutex::default(), kept_events: AtomicUsize::new(0) }
+        let (kept, kept_events) = (Mutex::default(), AtomicUsize::new(0));
+        Self { inner, kept, kept_events, readiness: OnceLock::new() }
+    }
+
+    /// To wait by: readable also while there are kept events.
+    pub(crate) fn readiness(&self) -> io::Result<Readiness> {
+        let made = self.inner.readiness()?;
+        let readiness = self.readiness.get_or_init(|| made);
+        if self.has_kept() {
+            readiness.signal();
+        }
+        Ok(readiness.clone())
     }
 
     fn kept(&self) -> MutexGuard<'_, VecDeque<Event>> {
@@ -51,10 +65,33 @@ impl Receiver {
             kept.push_front(event);
         }
         self.kept_events.store(kept.len(), Ordering::Release);
+        drop(kept);
+        // Who waits for others looks for these.
+        self.inner.interrupt();
+        self.show_kept();
+    }
+
+    fn show_kept(&self) {
+        if let Some(readiness) = self.readiness.get() {
+            readiness.signal();
+        }
+    }
+
+    pub(crate) fn has_kept(&self) -> bool {
+        self.kept_events.load(Ordering::Acquire) > 0
+    }
+
+    /// Appends kept events, until there are `at_most`.
+    pub(crate) fn take_kept_events(&self, into: &mut Vec<Event>, at_most: usize) {
+        while into.len() < at_most
+            && let Some(event) = self.take_kept()
+        {
+            into.push(event);
+        }
     }
 
     fn take_kept(&self) -> Option<Event> {
-        if self.kept_events.load(Ordering::Acquire) == 0 {
+        if !self.has_kept() {
             return None;
         }
         let mut kept = self.kept();
@@ -65,13 +102,19 @@ impl Receiver {
 
     /// The next event, if there is one already.
     pub(crate) fn try_next(&self) -> Option<Next> {
-        if let Some(event) = self.take_kept() {
-            return Some(Next::Event(event));
-        }
-        match self.inner.try_recv() {
-            Ok(event) => Some(Next::Event(event)),
-            Err(TryRecvError::Empty) => None,
-            Err(TryRecvError::Disconnected) => Some(Next::End),
+        loop {
+            if let Some(event) = self.take_kept() {
+                return Some(Next::Event(event));
+            }
+            match self.inner.try_recv() {
+                Ok(event) => return Some(Next::Event(event)),
+                // That has made the descriptor unreadable: also for what was
+                // kept just before.
+                Err(TryRecvError::Empty) if self.has_kept() => self.show_kept(),
+                Err(TryRecvError::Empty) => return None,
+                Err(TryRecvError::Disconnected) if self.has_kept() => {}
+                Err(TryRecvError::Disconnected) => return Some(Next::End),
+            }
         }
     }
 
@@ -105,11 +148,7 @@ impl Receiver {
     ) -> PyResult<Option<Vec<Event>>> {
         let mut events = Vec::new();
         let waited = interruptible(py, deadline, |slice| {
-            while events.len() < at_most
-                && let Some(event) = self.take_kept()
-            {
-                events.push(event);
-            }
+            self.take_kept_events(&mut events, at_most);
             // Without a wait, if those are enough.
             let slice = if events.len() < at_least { slice } else { Duration::ZERO };
             let room = at_most - events.len();
@@ -213,17 +252,27 @@ pub(crate) struct EventIterator {
     reassembler: Py<PyReassembler>,
     timeout: Option<f64>,
     left: AtomicUsize,
+    filter: Filter,
 }
 
 impl EventIterator {
+    /// What passes the filter, or the end, within a slice of time.
+    fn wait(&self, receiver: &Receiver, slice: Duration) -> Option<Next> {
+        match receiver.wait(slice)? {
+            Next::Event(event) if !self.filter.lets_through(&event) => None,
+            next => Some(next),
+        }
+    }
+
     pub(crate) fn new(
         reassembler: Py<PyReassembler>,
         max_events: Option<usize>,
         timeout: Option<f64>,
+        filter: Filter,
     ) -> PyResult<Self> {
         Deadline::after(timeout)?;
         let left = AtomicUsize::new(max_events.unwrap_or(usize::MAX));
-        Ok(Self { reassembler, timeout, left })
+        Ok(Self { reassembler, timeout, left, filter })
     }
 }
 
@@ -239,7 +288,16 @@ impl EventIterator {
             return Ok(None);
         }
         let Some(receiver) = self.reassembler.get().if_open(py)? else { return Ok(None) };
-        match receiver.next(py, Deadline::after(self.timeout)?)? {
+        let deadline = Deadline::after(self.timeout)?;
+        let next = loop {
+            // What others have kept or filtered away does not put it off.
+            match receiver.try_next() {
+                Some(Next::Event(event)) if !self.filter.lets_through(&event) => {}
+                None => break interruptible(py, deadline, |slice| self.wait(&receiver, slice))?,
+                ready => break ready,
+            }
+        };
+        match next {
             Some(Next::Event(event)) => Ok(Some(self.reassembler.get().event(event))),
             Some(Next::End) if receiver.inner.failure().is_some() => Err(receiver.ended(py)),
             Some(Next::End) | None => Ok(None),

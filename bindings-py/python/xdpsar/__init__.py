@@ -13,6 +13,7 @@ NumPy is used where it is asked for, and not needed otherwise.
 
 import atexit as _atexit
 
+from ._dispatcher import Dispatcher
 from ._errors import (
     BufferTooSmall,
     Cancelled,
@@ -63,6 +64,7 @@ __all__ = [
     "BufferTooSmall",
     "Cancelled",
     "Closed",
+    "Dispatcher",
     "Dropped",
     "EjfatUri",
     "ErrorCode",

@@ -134,9 +134,31 @@ class Reassembler:
         how long it must be; the event stays the next one."""
     def __iter__(self) -> EventIterator: ...
     def events(
-        self, *, max_events: int | None = None, timeout: float | None = None
+        self,
+        *,
+        max_events: int | None = None,
+        timeout: float | None = None,
+        data_id: int | Sequence[int] | None = None,
+        every: int = 1,
     ) -> EventIterator:
-        """Events, until there were so many, or none has come for so long."""
+        """Events, until there were so many, or none has come for so long.
+
+        data_id, every: other events are dropped, and counted in
+        `stats.events_filtered`: all but those with such a data id, and of these
+        all but every so many-th, beginning with the first."""
+    def _feed(
+        self,
+        *,
+        batch: int,
+        max_events: int | None,
+        data_id: int | Sequence[int] | None,
+        every: int,
+    ) -> Feed: ...
+    def fileno(self) -> int:
+        """A descriptor for `select`, `poll`, or an event loop's `add_reader`:
+        readable while an event can be had, and at the end. When it is, call
+        `try_recv` until there is none. It is not to be read from or closed, and
+        valid for as long as this object lives."""
     def lost(self, max_items: int = 0) -> list[LostEvent]:
         """Reports of lost events, each once; all that there are if 0."""
     @property
@@ -162,6 +184,24 @@ class Reassembler:
         self,
         *_exception: type[BaseException] | BaseException | TracebackType | None,
     ) -> None: ...
+
+@final
+class Feed:
+    def worker(self, heeds_signals: bool) -> Worker: ...
+    def stop(self) -> None: ...
+    def call(self) -> None: ...
+    def called(self) -> None: ...
+    def check(self) -> None: ...
+    @property
+    def handed_out(self) -> int: ...
+
+@final
+class Worker(Iterator[Any]):
+    def __iter__(self) -> Self: ...
+    def __next__(self) -> Any: ...
+    def close(self) -> None: ...
+    @property
+    def is_over(self) -> bool: ...
 
 @final
 class EventIterator(Iterator[Event]):

@@ -1,6 +1,22 @@
 """The receiver: what is hot is native, the rest is here."""
 
-from . import _native
+from __future__ import annotations
+
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Self
+
+from . import _dispatcher, _native
+from ._errors import Closed
+
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+    from collections.abc import AsyncIterator, Callable, Sequence
+
+    from ._aio import Reader
+    from ._dispatcher import _ErrorPolicy
+    from ._native import Event
+
+_lock = Lock()
 
 
 class Reassembler(_native.Reassembler):
@@ -29,4 +45,93 @@ class Reassembler(_native.Reassembler):
     do they stay where AF_XDP has put them.
     """
 
-    __slots__ = ()
+    __slots__ = ("_readers",)
+
+    _readers: dict[AbstractEventLoop, Reader]
+    """Of each event loop in which a task waits."""
+
+    def run(
+        self,
+        on_event: Callable[[Any], object],
+        *,
+        workers: int = 0,
+        batch: int = 1,
+        on_error: _ErrorPolicy = "raise",
+        max_events: int | None = None,
+        data_id: int | Sequence[int] | None = None,
+        every: int = 1,
+    ) -> int:
+        """Calls `on_event` with each event until the end, or until there were
+        `max_events`, and returns how many there were.
+
+        It is called in this thread, or in as many `workers`, while this one
+        waits. batch: from 2 on, with lists of up to so many events that are
+        there. on_error: what an exception of its does: "raise" ends all and
+        raises it here; "log" tells `sys.unraisablehook` and goes on; "stop"
+        tells it and ends. data_id, every: other events are dropped, and counted
+        in `stats.events_filtered`: all but those with such a data id, and of
+        these all but every so many-th.
+
+        Events that no call was made with stay receivable.
+        """
+        _dispatcher.check(on_event, workers, 0, on_error)
+        feed = self._feed(batch=batch, max_events=max_events, data_id=data_id, every=every)
+        return _dispatcher.run(feed, on_event, workers, on_error)
+
+    def start(
+        self,
+        on_event: Callable[[Any], object],
+        *,
+        workers: int = 1,
+        batch: int = 1,
+        on_error: _ErrorPolicy = "log",
+        data_id: int | Sequence[int] | None = None,
+        every: int = 1,
+    ) -> _dispatcher.Dispatcher:
+        """Has `workers` threads call `on_event` with each event, and returns at
+        once: see `run`."""
+        _dispatcher.check(on_event, workers, 1, on_error)
+        feed = self._feed(batch=batch, max_events=None, data_id=data_id, every=every)
+        return _dispatcher.Dispatcher(feed, on_event, workers, on_error)
+
+    def _reader(self) -> Reader:
+        """Of the running event loop."""
+        from ._aio import reader
+
+        with _lock:
+            if not hasattr(self, "_readers"):
+                self._readers = {}
+        return reader(self._readers, self.fileno())
+
+    async def arecv(self, timeout: float | None = None) -> Event:
+        """`recv`, awaited. A task that is cancelled takes no event."""
+        from ._aio import recv
+
+        return await recv(self, timeout)
+
+    async def arecv_many(
+        self, max_events: int = 64, timeout: float | None = None
+    ) -> list[Event]:
+        """Waits for an event, and takes up to `max_events` that are there; none
+        when the time is over."""
+        from ._aio import recv_many
+
+        return await recv_many(self, max_events, timeout)
+
+    async def __aiter__(self) -> AsyncIterator[Event]:
+        """Events until the end: stopped or closed."""
+        while True:
+            try:
+                event = await self.arecv()
+            except Closed:
+                return
+            yield event
+            del event
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        from ._aio import end
+
+        await end(self)

@@ -1,7 +1,16 @@
 """The sender: what is hot is native, the rest is here."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
 from . import _native
 from ._stats import SyncStats
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from typing_extensions import Buffer
 
 
 class Segmenter(_native.Segmenter):
@@ -36,3 +45,45 @@ class Segmenter(_native.Segmenter):
     def sync_stats(self) -> SyncStats | None:
         """Of `stats`: what was told to the control plane."""
         return self.stats.sync
+
+    def send_many(
+        self,
+        events: Iterable[Buffer],
+        /,
+        *,
+        event_number: int | None = None,
+        data_id: int | None = None,
+        entropy: int | None = None,
+    ) -> int:
+        """Sends events in this thread, one after the other, and returns how many
+        those were. The first has the number `event_number`, if one is named."""
+        count = 0
+        for data in events:
+            self.send(data, event_number=event_number, data_id=data_id, entropy=entropy)
+            event_number = None  # the others count on
+            count += 1
+        return count
+
+    async def asend(
+        self,
+        data: Buffer,
+        /,
+        *,
+        event_number: int | None = None,
+        data_id: int | None = None,
+        entropy: int | None = None,
+        tick: int | None = None,
+    ) -> int:
+        """`submit` and its ticket's `result`, awaited. Cancelling the task that
+        awaits it does not cancel an event that is queued."""
+        from ._aio import send
+
+        return await send(self, data, event_number, data_id, entropy, tick)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        from ._aio import drain
+
+        await drain(self)

@@ -132,6 +132,8 @@ class ReassemblerStats:
     syscalls: int
     elapsed_s: float
     workers: tuple[WorkerStats, ...]
+    events_filtered: int
+    """Received, and dropped because `data_id=` or `every=` asked for others."""
     program: dict[str, int] | None = None
     """The steering program's counters, with AF_XDP."""
 
@@ -182,10 +184,11 @@ class SegmenterStats:
     sync: SyncStats | None = None
 
 
-def reassembler_stats(text: str) -> ReassemblerStats:
+def reassembler_stats(text: str, events_filtered: int) -> ReassemblerStats:
     """From the library's JSON. A name that one side does not know is an error."""
     given = json.loads(text)
     return ReassemblerStats(
+        events_filtered=events_filtered,
         events_lost=EventsLost(**given.pop("events_lost")),
         dropped=Dropped(**given.pop("dropped")),
         workers=tuple(WorkerStats(**worker) for worker in given.pop("workers")),
