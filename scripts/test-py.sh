@@ -1,5 +1,5 @@
 #!/bin/sh
-# Builds the Python package as a user would get it, and tests what was
+# Builds the Python packages as a user would get them, and tests what was
 # installed, in a virtual environment below target/ and an empty directory.
 # Arguments go to pytest.
 #
@@ -15,6 +15,12 @@ here=$PWD
 . scripts/py-env.sh
 
 sh scripts/check-wheel.sh "$env" "$wheel"
+
+rm -rf "$python/e2sar"
+pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation \
+    --wheel-dir "$python/e2sar" bindings-py/e2sar
+e2sar=$(echo "$python"/e2sar/*.whl)
+pip install --quiet --disable-pip-version-check --force-reinstall --no-deps "$e2sar"
 
 printf '\n=== sdist\n'
 rm -rf "$python/sdist" "$python/from-sdist" "$python/empty"
@@ -37,7 +43,7 @@ ls -l "$python/dist"
 
 cd "$python/empty"
 printf '\n=== types\n'
-"$env/bin/mypy" --cache-dir "$python/mypy" --strict --package xdpsar
+"$env/bin/mypy" --cache-dir "$python/mypy" --strict --package xdpsar --package e2sar_py
 cat >allowed <<'EOF'
 # Before 3.12, Python code does not see that a class is a buffer.
 xdpsar\._native\.[A-Za-z0-9]+\.__buffer__
@@ -53,7 +59,7 @@ tests() {
     pytest=$1/bin/pytest
     shift
     # shellcheck disable=SC2086 # a command and its option, or nothing
-    $as_root "$pytest" -p no:cacheprovider -o faulthandler_timeout=120 --quiet -rs --pyargs xdpsar "$@"
+    $as_root "$pytest" -p no:cacheprovider -o faulthandler_timeout=120 --quiet -rs --pyargs xdpsar e2sar_py "$@"
 }
 
 printf '\n=== tests\n'
@@ -80,7 +86,7 @@ for version in 3.12 3.13 3.14 3.15; do
     3.15) numpy=2.5.5 ;;
     *) numpy=2.4.6 ;;
     esac
-    "$python/env-$version/bin/pip" install --quiet --disable-pip-version-check --only-binary :all: "$wheel" "numpy==$numpy" \
+    "$python/env-$version/bin/pip" install --quiet --disable-pip-version-check --only-binary :all: "$wheel" "$e2sar" "numpy==$numpy" \
         "$(grep '^pytest==' "$here/bindings-py/requirements.txt")"
     tests "$python/env-$version" "$@"
 done
