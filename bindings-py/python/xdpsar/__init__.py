@@ -6,13 +6,19 @@
         for event in events:
             print(event.event_number, event.numpy("u2").mean())
 
-`Reassembler` receives, by AF_XDP or sockets; each `Event` is a read-only
-buffer that owns its memory. `Segmenter` sends whatever exports a buffer.
+`Reassembler` receives, by AF_XDP or sockets; each `Event` is a buffer
+that owns its memory. `Segmenter` sends whatever exports a buffer.
 NumPy is used where it is asked for, and not needed otherwise.
 """
 
 import atexit as _atexit
 
+from ._config import (
+    ReassemblerConfig,
+    ReassemblerOptions,
+    SegmenterConfig,
+    SegmenterOptions,
+)
 from ._dispatcher import Dispatcher
 from ._errors import (
     BufferTooSmall,
@@ -82,8 +88,12 @@ __all__ = [
     "PoolWorker",
     "QueueFull",
     "Reassembler",
+    "ReassemblerConfig",
+    "ReassemblerOptions",
     "ReassemblerStats",
     "Segmenter",
+    "SegmenterConfig",
+    "SegmenterOptions",
     "SegmenterStats",
     "SendTicket",
     "SetupError",

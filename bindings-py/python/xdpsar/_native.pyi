@@ -3,10 +3,11 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from ipaddress import IPv4Address, IPv6Address
 from os import PathLike
 from types import TracebackType
-from typing import Any, Final, Literal, Self, TypeAlias, TypeVar, final
+from typing import Any, Final, Literal, Self, TypeAlias, TypeVar, Unpack, final
 
 from typing_extensions import Buffer, CapsuleType, disjoint_base
 
+from ._config import ReassemblerOptions, SegmenterOptions
 from ._stats import BackendInfo, EventInfo, LostEvent, ReassemblerStats, SegmenterStats
 from ._uri import TokenKind
 
@@ -88,37 +89,7 @@ class Event:
 class Reassembler:
 
     def __new__(
-        cls,
-        uri: EjfatUri | str | None = None,
-        *,
-        data_ip: _Ip | None = None,
-        port: int = 19522,
-        ports: int = 1,
-        backend: Literal["auto", "xdp", "socket"] = "auto",
-        interface: str | None = None,
-        threads: int | None = None,
-        cores: Sequence[int] | None = None,
-        event_timeout: float = 0.5,
-        event_lifetime: float | None = None,
-        memory: int | None = None,
-        max_event: int | None = None,
-        on_budget: Literal["refuse", "evict"] = "refuse",
-        queue: int | None = None,
-        overflow: Literal["drop", "block"] = "drop",
-        wait: Literal["adaptive", "spin", "sleep"] = "adaptive",
-        consumer_wait: Literal["adaptive", "spin", "sleep"] = "adaptive",
-        lane: Literal["port", "entropy"] = "port",
-        lanes: int | None = None,
-        lb_header: Literal["auto", "keep", "none"] = "auto",
-        attach: Literal["auto", "native", "generic"] = "auto",
-        copy: Literal["auto", "copy", "zero-copy"] = "auto",
-        layout: Literal["auto", "queue-per-core", "fan-out"] = "auto",
-        lend: Literal["auto", "on", "off"] = "auto",
-        checksum: Literal["auto", "off", "strict"] = "auto",
-        busy_poll: int | None = None,
-        socket_buffer: int | None = None,
-        gro: bool = True,
-        readonly_events: bool = False,
+        cls, uri: EjfatUri | str | None = None, **options: Unpack[ReassemblerOptions]
     ) -> Self: ...
     def recv(self, timeout: float | None = None) -> Event:
         """Waits for the next event. XdpsarTimeout; Closed at the end."""
@@ -214,37 +185,7 @@ class EventIterator(Iterator[Event]):
 class Segmenter:
 
     def __new__(
-        cls,
-        to: EjfatUri | str,
-        /,
-        *,
-        data_id: int = 0,
-        first_event: int = 0,
-        ports: int = 1,
-        sockets: int = 4,
-        threads: int | None = None,
-        cores: Sequence[int] | None = None,
-        queue: int = 1024,
-        mtu: int | None = None,
-        rate_gbps: float | None = None,
-        smooth: bool = True,
-        count_ethernet: bool = False,
-        kernel_pacing: bool = False,
-        backend: Literal["auto", "gso", "mmsg", "xdp"] = "auto",
-        xdp_queue: int | None = None,
-        copy: Literal["auto", "copy", "zero-copy"] = "auto",
-        source: _Ip | None = None,
-        dscp: int | None = None,
-        connected: bool = True,
-        lb_version: Literal[2, 3] | None = 2,
-        send_buffer: int | None = None,
-        patience: float = 5.0,
-        ticks: Literal["clock", "event_number"] = "clock",
-        sync: str | bool | None = None,
-        source_id: int = 0,
-        sync_period: float = 1.0,
-        sync_rate: Literal["megahertz", "measured", "zero"] = "megahertz",
-        sync_warm_up: float = 1.0,
+        cls, to: EjfatUri | str, /, **options: Unpack[SegmenterOptions]
     ) -> Self: ...
     def send(
         self,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from . import _dispatcher, _native
+from ._config import ReassemblerConfig, ReassemblerOptions, merged, signature
 from ._errors import Closed
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
     from ._aio import Reader
     from ._dispatcher import _ErrorPolicy
-    from ._native import Event
+    from ._native import EjfatUri, Event
 
 _lock = Lock()
 
@@ -23,6 +24,8 @@ class Reassembler(_native.Reassembler):
     """Receives events from its construction on, until it is closed.
 
     Methods may be called from any thread; each event goes to one of them.
+    Options are named, or those of a `ReassemblerConfig`, or some named instead
+    of its own.
 
     data_ip: address to listen on; "0.0.0.0" for any, by sockets. Not named, it
     is the one that faces the data address of the EJFAT URI.
@@ -49,6 +52,17 @@ class Reassembler(_native.Reassembler):
 
     _readers: dict[AbstractEventLoop, Reader]
     """Of each event loop in which a task waits."""
+
+    __signature__ = signature(_native.Reassembler, ReassemblerConfig)
+
+    def __new__(
+        cls,
+        uri: EjfatUri | str | None = None,
+        *,
+        config: ReassemblerConfig | None = None,
+        **options: Unpack[ReassemblerOptions],
+    ) -> Self:
+        return super().__new__(cls, uri, **merged(config, options))
 
     def run(
         self,

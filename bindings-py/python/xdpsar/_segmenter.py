@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, Unpack
 
 from . import _native
+from ._config import SegmenterConfig, SegmenterOptions, merged, signature
 from ._stats import SyncStats
 
 if TYPE_CHECKING:
@@ -12,10 +13,13 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
+    from ._native import EjfatUri
+
 
 class Segmenter(_native.Segmenter):
     """Sends events to `to`: an EJFAT URI, or "ip", "ip:port" or "[ipv6]:port" of a
-    load balancer or of a receiver.
+    load balancer or of a receiver. Options are named, or those of a
+    `SegmenterConfig`, or some named instead of its own.
 
     Methods may be called from any thread; sends take turns.
 
@@ -40,6 +44,18 @@ class Segmenter(_native.Segmenter):
     """
 
     __slots__ = ()
+
+    __signature__ = signature(_native.Segmenter, SegmenterConfig)
+
+    def __new__(
+        cls,
+        to: EjfatUri | str,
+        /,
+        *,
+        config: SegmenterConfig | None = None,
+        **options: Unpack[SegmenterOptions],
+    ) -> Self:
+        return super().__new__(cls, to, **merged(config, options))
 
     @property
     def sync_stats(self) -> SyncStats | None:

@@ -1,6 +1,7 @@
 """AF_XDP on a veth pair, each end in a network namespace of its own."""
 
 import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -15,12 +16,18 @@ from .conftest import PATIENCE
 SIZES = [0, 1, 1000, 1400, 9000, 100_000]
 
 RECEIVE = """
-    import hashlib, sys, xdpsar
-    with xdpsar.Reassembler(data_ip="10.77.0.2", backend="xdp", interface="vb") as receiver:
+    import hashlib, json, sys, xdpsar
+    config = xdpsar.ReassemblerConfig(data_ip="10.77.0.2", backend="xdp", interface="vb")
+    with xdpsar.Reassembler(config=config, **json.loads(sys.argv[2])) as receiver:
         print(receiver.backend.kind, receiver.backend.detail, flush=True)
         for event in receiver.events(max_events=int(sys.argv[1])):
-            print(event.event_number, len(event), hashlib.sha256(event).hexdigest(), flush=True)
+            digest = hashlib.sha256(event).hexdigest()
+            print(event.event_number, len(event), digest, event.readonly, flush=True)
+            if not event.readonly and event:
+                event.view()[:] = bytes(len(event))
+                assert not any(event.view())
     assert receiver.stats.is_clean, receiver.stats
+    assert receiver.port_stats == {19522: receiver.stats.datagrams}, receiver.port_stats
     print(receiver.stats.program["redirected"], flush=True)
 """
 
@@ -78,9 +85,15 @@ def lab() -> Iterator[Lab]:
             subprocess.run(["ip", "netns", "del", host], timeout=PATIENCE, check=False)
 
 
-def test_events_through_af_xdp(lab: Lab) -> None:
+def is_readonly(size: int, options: dict[str, object]) -> bool:
+    """Whole in one packet, and lent: or nobody may write to any."""
+    return "readonly_events" in options or "lend" in options and 0 <= size <= 1436
+
+
+@pytest.mark.parametrize("options", [{}, {"lend": "on"}, {"readonly_events": True}])
+def test_events_through_af_xdp(lab: Lab, options: dict[str, object]) -> None:
     with (
-        lab.python(lab.receiver, RECEIVE, len(SIZES)) as receiver,
+        lab.python(lab.receiver, RECEIVE, len(SIZES), json.dumps(options)) as receiver,
         lab.python(lab.sender, SEND) as sender,
     ):
         assert receiver.stdout and sender.stdout and sender.stdin
@@ -92,7 +105,8 @@ def test_events_through_af_xdp(lab: Lab) -> None:
                 print(size, file=sender.stdin, flush=True)
                 assert sender.stdout.readline() == f"{number}\n"
                 digest = hashlib.sha256(bytes(i % 251 for i in range(size))).hexdigest()
-                assert receiver.stdout.readline() == f"{number} {size} {digest}\n"
+                expected = f"{number} {size} {digest} {is_readonly(size, options)}\n"
+                assert receiver.stdout.readline() == expected
             sender.stdin.close()
             assert int(receiver.stdout.readline()) >= sum(-(-size // 1436) for size in SIZES)
             assert receiver.wait(PATIENCE) == 0 and sender.wait(PATIENCE) == 0
