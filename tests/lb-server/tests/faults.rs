@@ -290,6 +290,29 @@ fn wrong_answers() {
     assert_eq!(error.kind, ErrorKind::Data, "{error}");
 }
 
+/// With an answer of no use, the reservation is not lost but freed.
+#[test]
+fn what_an_answer_of_no_use_reserved() {
+    let server = server();
+    let lb = client(&server);
+    let reserved = lb.reserve(&Reserve::new("lb")).unwrap();
+    let other = client(&server);
+    for token in [reserved.token.as_ref().map_or("", |token| token.reveal()), ""] {
+        let reply = ReserveLoadBalancerReply {
+            lb_id: reserved.lb_id.clone(),
+            token: token.into(),
+            sync_ipv4_address: "nowhere".into(),
+            ..Default::default()
+        };
+        server.disturb("ReserveLoadBalancer", Fault::Reply(reply.encode_to_vec()), 1);
+        let error = other.reserve(&Reserve::new("other")).expect_err("nowhere");
+        assert_eq!(error.kind, ErrorKind::Data, "{error}");
+        assert!(lb.overview().unwrap().is_empty());
+        assert!(other.uri().lb_id().is_empty());
+    }
+    assert_eq!(server.calls("FreeLoadBalancer"), 2);
+}
+
 /// An older server does not know newer calls.
 #[test]
 fn calls_that_the_server_does_not_know() {

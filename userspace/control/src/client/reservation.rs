@@ -196,10 +196,12 @@ pub struct Reset {
 impl LoadBalancer {
     /// Reserves a load balancer. The URI then has its id, token and
     /// addresses. The reservation ends when it was said to, or by
-    /// [`free`](Self::free).
+    /// [`free`](Self::free). If the answer does not come in time, or the call
+    /// is given up, it may be reserved nevertheless: [`overview`](Self::overview)
+    /// has it then.
     ///
     /// # Errors
-    /// See [`Error`].
+    /// See [`Error`]. An answer of no use frees what it reserved.
     pub async fn reserve(&self, wish: &Reserve) -> Result<Reserved, Error> {
         if !wish.name.is_empty() {
             check::name("a reservation", &wish.name)?;
@@ -213,17 +215,39 @@ impl LoadBalancer {
             ip_family: wish.ip_family as i32,
             strategy: wish.strategy.map_or("", Strategy::as_str).into(),
         };
-        let reply = self.call("ReserveLoadBalancer", &asked, self.admin_token()?, request).await?;
-        let reserved = Reserved::read(&asked, reply)?;
-        if reserved.token.is_none() {
-            return Err(Error::data(asked, "the answer has no token"));
-        }
+        let reply: ReserveLoadBalancerReply =
+            self.call("ReserveLoadBalancer", &asked, self.admin_token()?, request).await?;
+        let (lb_id, token) = (reply.lb_id.clone(), Token::new(&reply.token));
+        let reserved = Reserved::read(&asked, reply).and_then(|reserved| match reserved.token {
+            Some(_) => Ok(reserved),
+            None => Err(Error::data(&asked, "the answer has no token")),
+        });
+        let reserved = match reserved {
+            Ok(reserved) => reserved,
+            Err(error) => {
+                self.undo(lb_id, token).await;
+                return Err(error);
+            }
+        };
         self.update(|uri| {
             let uri = reserved.complete(uri).with_lb_name(&wish.name).with_session_id("");
             uri.with_token(TokenKind::Instance, reserved.token.clone())
                 .with_token(TokenKind::Session, None)
         });
         Ok(reserved)
+    }
+
+    /// Frees what was reserved with an answer of no use.
+    async fn undo(&self, lb_id: String, token: Option<Token>) {
+        let token = token.or_else(|| self.admin_token().ok());
+        let Some(token) = token.filter(|_| !lb_id.is_empty()) else { return };
+        let (asked, request) =
+            (format!("free load balancer {lb_id}"), FreeLoadBalancerRequest { lb_id });
+        let freed: Result<Empty, Error> =
+            self.call("FreeLoadBalancer", asked, token, request).await;
+        if let Err(error) = freed {
+            tracing::warn!("a load balancer stays reserved: {error}");
+        }
     }
 
     /// Where a reserved load balancer is; completes the URI.
