@@ -63,7 +63,7 @@ bench-pacing: ## how well a segmenter keeps the rate it is asked for: error over
 	$(CARGO) build --release --locked --package xdpsar-bench --bin bench-pacing
 	$(CARGO) run --release --locked --quiet --package xdpsar-bench --bin bench-pacing -- $(BENCH_PACING)
 
-bench-py: ## what Python costs: a call, an event, an array, threads (a minute; BENCH_PY='--quick': 20 s)
+bench-py: ## what Python costs: a call, an event, an array, threads (half a minute; BENCH_PY='--quick': less)
 	$(DEPS) rust build python
 	@sh scripts/bench-py.sh $(BENCH_PY)
 

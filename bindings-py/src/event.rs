@@ -23,7 +23,9 @@ use crate::{
 /// A whole event. It owns its memory, and is a buffer of bytes: whatever takes
 /// `bytes` takes it, without a copy. It outlives the reassembler it came from,
 /// and every view of it keeps it.
-#[pyclass(name = "Event", module = "xdpsar", frozen, weakref)]
+// Small events cost what Python's allocator costs: what one leaves, the next
+// takes. Their bytes are not kept.
+#[pyclass(name = "Event", module = "xdpsar", frozen, weakref, freelist = 1024)]
 pub(crate) struct PyEvent {
     facts: Facts,
     readonly: bool,

@@ -1,10 +1,10 @@
-"""`python -m xdpsar TOOL`: the console tools."""
+"""`python -m xdpsar TOOL`: the console tools, and `recv`."""
 
 import sys
 
-from ._tools import carry_out, enumerate, libconf, open
+from ._tools import carry_out, enumerate, libconf, open, recv
 
-TOOLS = {"enumerate": enumerate, "libconf": libconf, "open": open}
+TOOLS = {"enumerate": enumerate, "libconf": libconf, "open": open, "recv": recv}
 
 
 def main() -> int:

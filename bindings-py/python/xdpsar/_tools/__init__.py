@@ -1,5 +1,5 @@
 """Console tools: `xdpsar-enumerate`, `xdpsar-libconf`, `xdpsar-open`; and all
-of them as `python -m xdpsar TOOL`.
+of them, with `recv`, as `python -m xdpsar TOOL`.
 
 With `--json` each prints one JSON document. Exit status: 0; 1 if something
 failed, which standard error tells; 2 if the arguments make no sense.

@@ -105,7 +105,7 @@ def test_exit_status(arguments: list[str], status: int, says: str) -> None:
 
 def test_help() -> None:
     out, _ = run("--help")
-    for name in ("enumerate", "libconf", "open"):
+    for name in ("enumerate", "libconf", "open", "recv"):
         assert name in out
         assert f"python -m xdpsar {name}" in run(name, "--help")[0]
 
