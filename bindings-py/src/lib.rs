@@ -11,6 +11,7 @@
 //! | module | holds |
 //! |---|---|
 //! | `reassembler`, `receive` | receiving: the class, and how it waits |
+//! | `batch` | many events at once, in columns |
 //! | `feed`, `filter` | events for threads that call something with each |
 //! | `event` | an event, and its memory as a Python buffer |
 //! | `segmenter`, `sending` | sending: the class, and how it waits |
@@ -32,6 +33,7 @@
 
 use pyo3::prelude::*;
 
+mod batch;
 mod bench;
 #[allow(unsafe_code, reason = "fills Py_buffer structures")]
 mod buffer;
@@ -63,6 +65,7 @@ mod wait;
 mod _native {
     #[pymodule_export]
     use crate::{
+        batch::PyBatch,
         bench::{drain, send_again},
         event::{PyEvent, rebuild_event},
         feed::{PyFeed, PyWorker},

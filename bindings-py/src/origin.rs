@@ -90,7 +90,7 @@ macro_rules! kinds {
 }
 
 kinds!(
-    callbacks, CALLBACKS; event, EVENTS; export, EXPORTS; reassembler, REASSEMBLERS;
+    batch, BATCHES; callbacks, CALLBACKS; event, EVENTS; export, EXPORTS; reassembler, REASSEMBLERS;
     segmenter, SEGMENTERS; ticket, TICKETS; worker, WORKERS
 );
 

@@ -11,7 +11,6 @@ use std::{
 };
 
 use pyo3::{
-    exceptions::PyValueError,
     prelude::*,
     types::{PyList, PyTuple},
 };
@@ -21,6 +20,7 @@ use xdpsar::{
 };
 
 use crate::{
+    batch::PyBatch,
     error,
     event::PyEvent,
     export::Export,
@@ -29,9 +29,19 @@ use crate::{
     options::{self, COPIES, seconds, word},
     origin::{Close, Live, Origin, close_at_exit},
     receive::{EventIterator, Next, Open, Receiver, State, stats},
-    wait::Deadline,
 };
 
+mod taking;
+
+const ATTACHES: &[(&str, AttachMode)] =
+    &[("auto", AttachMode::Auto), ("native", AttachMode::Native), ("generic", AttachMode::Generic)];
+const LAYOUTS: &[(&str, Layout)] = &[
+    ("auto", Layout::Auto),
+    ("queue-per-core", Layout::QueuePerCore),
+    ("fan-out", Layout::FanOut),
+];
+const CHECKSUMS: &[(&str, Checksum)] =
+    &[("auto", Checksum::Auto), ("off", Checksum::Off), ("strict", Checksum::Strict)];
 const WAITS: &[(&str, Wait)] =
     &[("adaptive", Wait::Adaptive), ("spin", Wait::Spin), ("sleep", Wait::Sleep)];
 
@@ -51,48 +61,6 @@ pub(crate) struct PyReassembler {
     /// Events that filters have dropped.
     filtered: Arc<AtomicU64>,
     _live: Live,
-}
-
-impl PyReassembler {
-    pub(crate) fn filtered(&self) -> &Arc<AtomicU64> {
-        &self.filtered
-    }
-
-    /// The receiver, unless it was closed.
-    pub(crate) fn if_open(&self, py: Python<'_>) -> PyResult<Option<Arc<Receiver>>> {
-        self.origin.check(py, "Reassembler")?;
-        Ok(self.open.running())
-    }
-
-    /// An event, as those of this reassembler are.
-    pub(crate) fn event(&self, event: xdpsar::Event) -> PyEvent {
-        PyEvent::new(event, self.readonly_events)
-    }
-
-    fn receiver(&self, py: Python<'_>, what: &str) -> PyResult<Arc<Receiver>> {
-        self.if_open(py)?.ok_or_else(|| {
-            let message = format!("{what} of a closed reassembler: make a new one");
-            error::raise(py, "Closed", message)
-        })
-    }
-
-    fn next(&self, py: Python<'_>, what: &str, timeout: Option<f64>) -> PyResult<xdpsar::Event> {
-        let deadline = Deadline::after(timeout)?;
-        let receiver = self.receiver(py, what)?;
-        match receiver.next(py, deadline)? {
-            Some(Next::Event(event)) => Ok(event),
-            Some(Next::End) => Err(receiver.ended(py)),
-            None => Err(error::raise(
-                py,
-                "XdpsarTimeout",
-                format!(
-                    "{what}: no event within {} s; wait longer, or see in `stats` what came \
-                     instead",
-                    timeout.unwrap_or(f64::INFINITY)
-                ),
-            )),
-        }
-    }
 }
 
 #[pymethods]
@@ -151,27 +119,9 @@ impl PyReassembler {
         let socket = SocketOptions { buffer: socket_buffer.unwrap_or(socket.buffer), gro };
         let xdp = XdpOptions {
             interface,
-            attach: word(
-                py,
-                "attach",
-                attach,
-                &[
-                    ("auto", AttachMode::Auto),
-                    ("native", AttachMode::Native),
-                    ("generic", AttachMode::Generic),
-                ],
-            )?,
+            attach: word(py, "attach", attach, ATTACHES)?,
             copy: word(py, "copy", copy, COPIES)?,
-            layout: word(
-                py,
-                "layout",
-                layout,
-                &[
-                    ("auto", Layout::Auto),
-                    ("queue-per-core", Layout::QueuePerCore),
-                    ("fan-out", Layout::FanOut),
-                ],
-            )?,
+            layout: word(py, "layout", layout, LAYOUTS)?,
             // Lent events cannot be written to.
             lend: word(
                 py,
@@ -183,12 +133,7 @@ impl PyReassembler {
                     ("off", Lend::Off),
                 ],
             )?,
-            checksum: word(
-                py,
-                "checksum",
-                checksum,
-                &[("auto", Checksum::Auto), ("off", Checksum::Off), ("strict", Checksum::Strict)],
-            )?,
+            checksum: word(py, "checksum", checksum, CHECKSUMS)?,
             busy_poll,
             ..XdpOptions::default()
         };
@@ -296,18 +241,20 @@ impl PyReassembler {
         timeout: Option<f64>,
         min_events: usize,
     ) -> PyResult<Bound<'py, PyList>> {
-        let deadline = Deadline::after(timeout)?;
-        if max_events == 0 || min_events > max_events {
-            return Err(PyValueError::new_err(format!(
-                "recv_many of {min_events} to {max_events} events: there are none such; name a \
-                 max_events of 1 or more, and no more min_events than that"
-            )));
-        }
-        let receiver = self.receiver(py, "recv_many")?;
-        match receiver.next_many(py, deadline, min_events, max_events)? {
-            Some(events) => PyList::new(py, events.into_iter().map(|event| self.event(event))),
-            None => Err(receiver.ended(py)),
-        }
+        let events = self.next_many(py, "recv_many", max_events, timeout, min_events)?;
+        PyList::new(py, events.into_iter().map(|event| self.event(event)))
+    }
+
+    /// Waits for an event, and returns up to `max_events` that are there, with
+    /// columns of what is known of them; none when the time is over.
+    #[pyo3(signature = (max_events = 1024, timeout = None))]
+    fn recv_batch(
+        slf: &Bound<'_, Self>,
+        max_events: usize,
+        timeout: Option<f64>,
+    ) -> PyResult<PyBatch> {
+        let events = slf.get().next_many(slf.py(), "recv_batch", max_events, timeout, 1)?;
+        Ok(PyBatch::new(slf, events))
     }
 
     /// Copies the next event into a writable buffer, and returns the event's

@@ -42,6 +42,7 @@ from ._errors import (
 from ._native import (
     EjfatUri,
     Event,
+    EventBatch,
     EventIterator,
     SendTicket,
     __version__,
@@ -75,6 +76,7 @@ __all__ = [
     "EjfatUri",
     "ErrorCode",
     "Event",
+    "EventBatch",
     "EventInfo",
     "EventIterator",
     "EventTooLong",

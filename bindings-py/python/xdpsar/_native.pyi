@@ -3,7 +3,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from ipaddress import IPv4Address, IPv6Address
 from os import PathLike
 from types import TracebackType
-from typing import Any, Final, Literal, Self, TypeAlias, TypeVar, Unpack, final
+from typing import Any, Final, Literal, Self, TypeAlias, TypeVar, Unpack, final, overload
 
 from typing_extensions import Buffer, CapsuleType, disjoint_base
 
@@ -100,6 +100,9 @@ class Reassembler:
     ) -> list[Event]:
         """Waits for `min_events`, and takes up to `max_events` that are there;
         fewer, or none, when the time is over."""
+    def recv_batch(self, max_events: int = 1024, timeout: float | None = None) -> EventBatch:
+        """Waits for an event, and takes up to `max_events` that are there, with
+        what is known of them in columns; none when the time is over."""
     def recv_into(self, buffer: Buffer, timeout: float | None = None) -> EventInfo:
         """Copies the next event into a writable buffer. BufferTooSmall says
         how long it must be; the event stays the next one."""
@@ -155,6 +158,39 @@ class Reassembler:
         self,
         *_exception: type[BaseException] | BaseException | TracebackType | None,
     ) -> None: ...
+
+@final
+class EventBatch:
+    """Events, and a column of each fact: a read-only buffer that NumPy views
+    without a copy. Events become Python objects when they are asked for."""
+
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[Event]: ...
+    @overload
+    def __getitem__(self, index: int, /) -> Event: ...
+    @overload
+    def __getitem__(self, index: slice, /) -> list[Event]: ...
+    @property
+    def event_number(self) -> memoryview[int]:
+        """8 bytes each."""
+    @property
+    def data_id(self) -> memoryview[int]:
+        """2 bytes each."""
+    @property
+    def nbytes(self) -> memoryview[int]:
+        """8 bytes each."""
+    @property
+    def fragments(self) -> memoryview[int]:
+        """4 bytes each."""
+    @property
+    def tick(self) -> memoryview[int]:
+        """8 bytes each; 0 without an LB header."""
+    @property
+    def recv_time_ns(self) -> memoryview[int]:
+        """8 bytes each: see `Event.recv_time_ns`."""
+    def to_dict(self) -> dict[str, Any]:
+        """The columns by their names, as NumPy arrays: what a data frame is
+        made of."""
 
 @final
 class Feed:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ._native import Event
+    from ._native import Event, EventBatch
 
 
 def numpy(
@@ -59,3 +59,17 @@ def dlpack(event: Event, stream: Any, max_version: Any, dl_device: Any, copy: An
     return array.__dlpack__(
         stream=stream, max_version=max_version, dl_device=dl_device, copy=copy
     )
+
+
+def columns(batch: EventBatch) -> dict[str, Any]:
+    """`EventBatch.to_dict`: see its stub."""
+    import numpy as np
+
+    return {
+        "event_number": np.asarray(batch.event_number),
+        "data_id": np.asarray(batch.data_id),
+        "nbytes": np.asarray(batch.nbytes),
+        "fragments": np.asarray(batch.fragments),
+        "tick": np.asarray(batch.tick),
+        "recv_time_ns": np.asarray(batch.recv_time_ns),
+    }
