@@ -6,9 +6,24 @@ use std::{
 };
 
 use pyo3::{exceptions::PyTypeError, prelude::*, types::PyString};
-use xdpsar::{CopyMode, DATA_PORT, EjfatUri, TokenKind, UriError};
+use xdpsar::{AttachMode, Checksum, CopyMode, DATA_PORT, EjfatUri, Layout, TokenKind, UriError};
 
 use crate::{error, uri::PyEjfatUri};
+
+/// How the XDP program is attached.
+pub(crate) const ATTACHES: &[(&str, AttachMode)] =
+    &[("auto", AttachMode::Auto), ("native", AttachMode::Native), ("generic", AttachMode::Generic)];
+
+/// Who receives from which queue.
+pub(crate) const LAYOUTS: &[(&str, Layout)] = &[
+    ("auto", Layout::Auto),
+    ("queue-per-core", Layout::QueuePerCore),
+    ("fan-out", Layout::FanOut),
+];
+
+/// What is asked of UDP checksums.
+pub(crate) const CHECKSUMS: &[(&str, Checksum)] =
+    &[("auto", Checksum::Auto), ("off", Checksum::Off), ("strict", Checksum::Strict)];
 
 /// What AF_XDP does with packets, on either side.
 pub(crate) const COPIES: &[(&str, CopyMode)] =

@@ -15,8 +15,8 @@ use pyo3::{
     types::{PyList, PyTuple},
 };
 use xdpsar::{
-    AttachMode, Backend, BudgetPolicy, Checksum, DATA_PORT, LaneMode, Layout, LbFraming, Lend,
-    LostEvent, Overflow, Readiness, Reassembler, SocketOptions, Wait, XdpOptions,
+    Backend, BudgetPolicy, DATA_PORT, LaneMode, LbFraming, Lend, LostEvent, Overflow, Readiness,
+    Reassembler, SocketOptions, Wait, XdpOptions,
 };
 
 use crate::{
@@ -26,22 +26,13 @@ use crate::{
     export::Export,
     feed::PyFeed,
     filter::{DataIds, Filter},
-    options::{self, COPIES, seconds, word},
+    options::{self, ATTACHES, CHECKSUMS, COPIES, LAYOUTS, seconds, word},
     origin::{Close, Live, Origin, close_at_exit},
     receive::{EventIterator, Next, Open, Receiver, State, stats},
 };
 
 mod taking;
 
-const ATTACHES: &[(&str, AttachMode)] =
-    &[("auto", AttachMode::Auto), ("native", AttachMode::Native), ("generic", AttachMode::Generic)];
-const LAYOUTS: &[(&str, Layout)] = &[
-    ("auto", Layout::Auto),
-    ("queue-per-core", Layout::QueuePerCore),
-    ("fan-out", Layout::FanOut),
-];
-const CHECKSUMS: &[(&str, Checksum)] =
-    &[("auto", Checksum::Auto), ("off", Checksum::Off), ("strict", Checksum::Strict)];
 const WAITS: &[(&str, Wait)] =
     &[("adaptive", Wait::Adaptive), ("spin", Wait::Spin), ("sleep", Wait::Sleep)];
 
