@@ -181,7 +181,8 @@ class Segmenter:
                 E2SARErrorc.LogicError, "OpenAndStart was called before: make a new Segmenter"
             )
         flags = self._flags
-        ports = 1 << (flags.numSendSockets.bit_length() - 1) if flags.multiPort else 1
+        # Who listens on as many ports as there are sockets, does so on a power of two.
+        ports = 1 << (flags.numSendSockets - 1).bit_length() if flags.multiPort else 1
         try:
             self._native = xdpsar.Segmenter(
                 host_and_port(*self._to),

@@ -375,9 +375,10 @@ def test_ticks_as_event_numbers(sink: socket.socket) -> None:
     made.stopThreads()
 
 
-def test_several_ports() -> None:
+@pytest.mark.parametrize("sockets", [3, 4])
+def test_several_ports(sockets: int) -> None:
     together = receiver(ports=4)
-    made = sender(together.get_recvPorts()[0], multiPort=True)
+    made = sender(together.get_recvPorts()[0], multiPort=True, numSendSockets=sockets)
     for _ in range(64):
         assert made.sendEvent(b"event", 5).has_value()
         assert together.recvEventBytes(PATIENCE_MS)[0] == 5
