@@ -213,6 +213,9 @@ def events(laps: int, number: int) -> None:
                 "Rust, `recv_batch` of 64": filled(lambda: _native._drain(receiver, number, 64)),
                 "`recv_many(64)`": many(64),
                 "`recv_many(1000)`": many(1000),
+                "`recv_batch(1000)`, events in columns": filled(
+                    lambda: [None for _ in range(number // 1000) if not receiver.recv_batch(1000)]
+                ),
                 "`run(on_events, batch=64)`": filled(
                     lambda: receiver.run(on_event, batch=64, max_events=number)
                 ),
