@@ -163,9 +163,12 @@ def test_what_is_refused_at_once(pair: Pair) -> None:
 def test_python_goes_on_meanwhile(pair: Pair) -> None:
     feeding = Feeding(pair, 200)
     seen: list[int] = []
+    counted = threading.Event()
 
     def on_event(event: xdpsar.Event) -> None:
         seen.append(event.event_number)
+        # However slow the main thread is, it counts before the last event.
+        assert len(seen) < 100 or counted.wait(PATIENCE)
         feeding.took()
 
     counter = 0
@@ -174,6 +177,7 @@ def test_python_goes_on_meanwhile(pair: Pair) -> None:
         deadline = time.monotonic() + PATIENCE
         while len(seen) < 200:
             counter += 1
+            counted.set()
             assert time.monotonic() < deadline
             time.sleep(0)
     assert counter > 0 and sorted(seen) == list(range(200))
