@@ -11,7 +11,7 @@
 //!
 //! **No item stays unnoticed.** The descriptor is made unreadable before the
 //! consumer is counted as a watcher, by the same exchange of the same word as
-//! a [sleeper](crate::channel), and so only if nothing is there. What is
+//! a sleeper (`channel`), and so only if nothing is there. What is
 //! claimed afterwards finds the watcher, and makes it readable again; what was
 //! claimed before, the consumer finds.
 //!
