@@ -260,8 +260,9 @@ def _receive(
             counts[0] += 1
             # Not kept while waiting for the next.
             del event
-        with contextlib.suppress(OSError):
-            pipe.send(receiver.stats)
+    # Final only now.
+    with contextlib.suppress(OSError):
+        pipe.send(receiver.stats)
 
 
 def _heed(pipe: Connection, receiver: Reassembler) -> None:

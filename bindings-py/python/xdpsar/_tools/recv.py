@@ -89,7 +89,8 @@ def tool(options: argparse.Namespace) -> int:
         handled = receiver.run(
             counted, workers=options.workers, on_error="log", max_events=options.events
         )
-        stats = receiver.stats
+    # Final only now: a worker tells of its counts a little after the event.
+    stats = receiver.stats
     summary = {
         "handled": handled,
         "failed": len(failed),

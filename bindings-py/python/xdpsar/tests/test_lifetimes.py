@@ -96,6 +96,7 @@ def test_memory_does_not_grow(pair: Pair) -> None:
     let_through(EVENTS)
     gc.collect()
     assert resident() - before < 8 << 20
+    receiver.close()
     assert receiver.stats.events_ok == EVENTS + EVENTS // 4 and receiver.stats.is_clean
 
 
