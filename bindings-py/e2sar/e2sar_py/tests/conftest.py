@@ -1,5 +1,6 @@
 """What the tests share as fixtures, and an eye on what is left over."""
 
+import contextlib
 import gc
 import os
 import time
@@ -51,7 +52,12 @@ def pair() -> Iterator[Pair]:
 
 
 def _masks() -> dict[int, set[int]]:
-    return {int(task): os.sched_getaffinity(int(task)) for task in os.listdir("/proc/self/task")}
+    masks = {}
+    for task in map(int, os.listdir("/proc/self/task")):
+        # Others end while one looks at them, here and below.
+        with contextlib.suppress(ProcessLookupError):
+            masks[task] = os.sched_getaffinity(task)
+    return masks
 
 
 @pytest.fixture
@@ -61,7 +67,8 @@ def affinity() -> Iterator[None]:
     yield
     usual = os.sched_getaffinity(os.getppid())
     for task in _masks():
-        os.sched_setaffinity(task, before.get(task, usual))
+        with contextlib.suppress(ProcessLookupError):
+            os.sched_setaffinity(task, before.get(task, usual))
 
 
 @pytest.fixture
