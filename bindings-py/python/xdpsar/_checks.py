@@ -6,7 +6,7 @@ import ipaddress
 import math
 import operator
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ._errors import UsageError
@@ -100,9 +100,22 @@ def _integer(name: str, value: Any) -> int:
         number = operator.index(value)
     except TypeError:
         raise TypeError(_message(name, value, "int")) from None
-    if not 0 <= number <= _MOST.get(name, 2**64 - 1):
-        raise OverflowError(f"argument '{name}': {number} is out of range")
+    most = _MOST.get(name, 2**64 - 1)
+    if not 0 <= number <= most:
+        raise OverflowError(f"{name}={number}: that is out of range; give 0 to {most}")
     return number
+
+
+def out_of_range(error: OverflowError, options: Mapping[str, object]) -> OverflowError:
+    """The native constructor's error, which does not say which option it is."""
+    for name, value in options.items():
+        try:
+            _integer(name, value)
+        except OverflowError as named:
+            return named
+        except TypeError:
+            pass  # not a number
+    return error
 
 
 def _address(name: str, value: Any) -> None:

@@ -6,6 +6,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from . import _dispatcher, _native
+from ._checks import out_of_range
 from ._config import ReassemblerConfig, ReassemblerOptions, merged, signature
 from ._errors import Closed
 
@@ -62,7 +63,11 @@ class Reassembler(_native.Reassembler):
         config: ReassemblerConfig | None = None,
         **options: Unpack[ReassemblerOptions],
     ) -> Self:
-        return super().__new__(cls, uri, **merged(config, options))
+        given = merged(config, options)
+        try:
+            return super().__new__(cls, uri, **given)
+        except OverflowError as error:
+            raise out_of_range(error, given) from None
 
     def run(
         self,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Self, Unpack
 
 from . import _native
+from ._checks import out_of_range
 from ._config import SegmenterConfig, SegmenterOptions, merged, signature
 from ._stats import SyncStats
 
@@ -55,7 +56,11 @@ class Segmenter(_native.Segmenter):
         config: SegmenterConfig | None = None,
         **options: Unpack[SegmenterOptions],
     ) -> Self:
-        return super().__new__(cls, to, **merged(config, options))
+        given = merged(config, options)
+        try:
+            return super().__new__(cls, to, **given)
+        except OverflowError as error:
+            raise out_of_range(error, given) from None
 
     @property
     def sync_stats(self) -> SyncStats | None:
