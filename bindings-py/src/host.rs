@@ -1,19 +1,31 @@
-//! What the library knows of this host and of itself, as JSON: for the console
-//! tools.
+//! What the library knows of this host and of itself: for the console tools, as
+//! JSON, and for the drop-in.
 
-use std::io;
+use std::{io, net::SocketAddr};
 
 use pyo3::prelude::*;
 use serde_json::{Value, json};
 use xdpsar_dataplane::host::{
     Interface, LocalAddress, interface_by_name, interface_names, kernel_release, local_addresses,
-    missing_capabilities,
+    missing_capabilities, route_to,
 };
+
+use crate::options;
 
 /// Kernel, privileges, and all interfaces of this network namespace.
 #[pyfunction(name = "_host")]
 pub(crate) fn host(py: Python<'_>) -> PyResult<String> {
     Ok(py.detach(describe)?)
+}
+
+/// The interface on the way to an address, empty if none carries the address
+/// that datagrams leave from, and the MTU of that way. Nothing is sent.
+#[pyfunction(name = "_route_to")]
+pub(crate) fn way_to(ip: &Bound<'_, PyAny>) -> PyResult<(String, u32)> {
+    let ip = options::ip(ip)?;
+    let route = route_to(&SocketAddr::new(ip, 0))?;
+    let own = local_addresses()?.into_iter().find(|local| local.address == route.source);
+    Ok((own.map(|local| local.interface).unwrap_or_default(), route.mtu))
 }
 
 fn describe() -> io::Result<String> {

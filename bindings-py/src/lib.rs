@@ -72,7 +72,7 @@ mod _native {
         headers::{
             PyLbHeaderV2, PyLbHeaderV3, PyLbReHeader, PyReHeader, PySyncHeader, rebuild_header,
         },
-        host::{build, host},
+        host::{build, host, way_to},
         origin::{at_exit, inject_panic, live_objects, unraisable},
         reassembler::PyReassembler,
         receipt::PyCallbacks,

@@ -121,7 +121,7 @@ class Segmenter:
         self._cores: list[int] = given.get("cpu_core_list", [])
         self._check_flags()
         self._to = self._destination()
-        self._route = route(*self._to)
+        self._route = route(self._to[0])
         self._mtu = self._checked_mtu()
         self._native: xdpsar.Segmenter | None = None
         self._numbers = Numbers()

@@ -120,7 +120,7 @@ def test_the_interface_s_mtu() -> None:
 
 def test_an_mtu_above_the_interface_s(monkeypatch: pytest.MonkeyPatch) -> None:
     # Loopback has more than any segmenter takes.
-    monkeypatch.setattr(_segmenter, "route", lambda ip, port: Route("eth7", 1400))
+    monkeypatch.setattr(_segmenter, "route", lambda ip: Route("eth7", 1400))
     made = Segmenter(uri_to(19522), 1, 2, sender_flags(mtu=0))
     assert (made.getMTU(), made.getIntf()) == (1400, "eth7")
     with pytest.raises(E2SARException, match="1400"):
