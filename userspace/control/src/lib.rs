@@ -6,6 +6,8 @@
 //! | [`address`] | its parts: hosts, and addresses with ports |
 //! | [`token`] | its secrets, by what they are for |
 //! | [`error`] | why there is no such URI |
+//! | `feedback` | from how full a worker is to what its load balancer is told |
+//! | `registration` | a worker's registration, from one period to the next |
 //! | `client` | the control plane's calls, by gRPC |
 //! | `blocking` | the same for threads that wait |
 #![forbid(unsafe_code)]
@@ -18,9 +20,13 @@ pub mod client;
 pub mod error;
 mod escape;
 #[cfg(feature = "client")]
+pub mod feedback;
+#[cfg(feature = "client")]
 #[doc(hidden)]
 pub mod message;
 mod parse;
+#[cfg(feature = "client")]
+pub mod registration;
 pub mod token;
 pub mod uri;
 

@@ -39,6 +39,8 @@ pub struct ReassemblerBuilder {
     pub(crate) queue: usize,
     pub(crate) overflow: Overflow,
     pub(crate) consumer_wait: xdpsar_handoff::Wait,
+    #[cfg(feature = "control-plane")]
+    pub(crate) registration: Option<crate::Registration>,
     workers: Option<usize>,
     lanes: Option<u16>,
 }
@@ -68,6 +70,8 @@ impl ReassemblerBuilder {
             queue: DEFAULT_QUEUE,
             overflow: Overflow::default(),
             consumer_wait: xdpsar_handoff::Wait::default(),
+            #[cfg(feature = "control-plane")]
+            registration: None,
             workers: None,
             lanes: None,
         }
@@ -214,11 +218,21 @@ impl ReassemblerBuilder {
         self
     }
 
+    /// Makes it a load balancer's worker while it receives: see
+    /// [`registration`](crate::registration). What the load balancer is told
+    /// of ports and of its header follows from the other options.
+    #[cfg(feature = "control-plane")]
+    pub fn register(mut self, registration: crate::Registration) -> Self {
+        self.registration = Some(registration);
+        self
+    }
+
     /// Sets everything up and starts the workers; when this returns, datagrams
     /// that arrive are received.
     ///
     /// # Errors
-    /// [`Error::Setup`]; nothing stays attached, bound or running.
+    /// [`Error::Setup`]; [`Error::ControlPlane`](Error) if the receiver is to
+    /// be registered. Nothing stays attached, bound, running or registered.
     pub fn start(mut self) -> Result<Reassembler, Error> {
         self.settle()?;
         Reassembler::start(self)

@@ -14,6 +14,11 @@ pub enum Error {
     /// There is no such URI, or it does not say what is needed.
     #[error(transparent)]
     Uri(#[from] UriError),
+    /// The load balancer's control plane refused, or could not be reached.
+    /// Nothing stays registered, bound or running.
+    #[cfg(feature = "control-plane")]
+    #[error(transparent)]
+    ControlPlane(#[from] xdpsar_control::Error),
     /// Receiving stopped: the interface or a socket is gone.
     #[error(transparent)]
     Receive(#[from] ReceiveError),

@@ -10,6 +10,8 @@
 //! | [`builder`] | its options, their limits and defaults |
 //! | [`backend`] | AF_XDP or sockets: which, and why |
 //! | [`stats`] | what became of every datagram and event |
+//! | [`registration`] | the receiver as a load balancer's worker |
+//! | [`load_balancer`] | the load balancer's control plane, and its client |
 //! | [`segmenter`] | the sender: events in, datagrams out |
 //! | [`local`] | which of this host's addresses face another one |
 //! | [`wire`] | headers as they stand on the wire |
@@ -31,8 +33,12 @@ pub mod backend;
 pub mod builder;
 pub mod error;
 mod handoff;
+#[cfg(feature = "control-plane")]
+pub mod load_balancer;
 pub mod local;
 pub mod reassembler;
+#[cfg(feature = "control-plane")]
+pub mod registration;
 pub mod segmenter;
 pub mod stats;
 mod worker;
@@ -41,8 +47,12 @@ pub use backend::{Backend, BackendInfo, BackendKind};
 pub use builder::ReassemblerBuilder;
 pub use error::Error;
 pub use handoff::Overflow;
+#[cfg(feature = "control-plane")]
+pub use load_balancer::LoadBalancer;
 pub use local::{local_address_towards, local_addresses_towards};
 pub use reassembler::{Readiness, Reassembler, RecvTimeoutError, Stopper, TryRecvError};
+#[cfg(feature = "control-plane")]
+pub use registration::{Gains, Registration, RegistrationState, RegistrationStatus};
 pub use segmenter::{
     Buffer, Canceller, EventOptions, Flush, Outcome, Refused, Segmenter, SegmenterBuilder,
     SegmenterStats, SegmenterStopper, StopReport, Submitter, SyncConfig, SyncRate, SyncStats,

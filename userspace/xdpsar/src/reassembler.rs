@@ -331,6 +331,13 @@ impl Reassembler {
         self.failure.get()
     }
 
+    /// How it stands with the load balancer that it was to be
+    /// [registered](crate::ReassemblerBuilder::register) with.
+    #[cfg(feature = "control-plane")]
+    pub fn registration(&self) -> Option<crate::RegistrationStatus> {
+        None
+    }
+
     /// Begins an orderly end and returns at once: workers take in what has
     /// already arrived, give up what is still incomplete, and end. Events in
     /// the queue can still be received.
