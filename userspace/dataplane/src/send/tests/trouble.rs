@@ -13,7 +13,8 @@ fn nobody_listening_is_counted_and_no_error() {
         (1, "[::1]:0", false),
     ] {
         let (socket, to) = receiver(address);
-        drop(socket);
+        // Nobody else gets the port, and no datagram of ours is for this one.
+        socket.connect((to.ip(), 1)).unwrap();
         let one = SendConfig { sockets: 1, connected, ..config(to, 1500, BACKENDS[backend]) };
         let mut sender = Sender::open(&one).unwrap();
         for _ in 0..10 {
