@@ -53,6 +53,8 @@ pub use local::{local_address_towards, local_addresses_towards};
 pub use reassembler::{Readiness, Reassembler, RecvTimeoutError, Stopper, TryRecvError};
 #[cfg(feature = "control-plane")]
 pub use registration::{Gains, Registration, RegistrationState, RegistrationStatus};
+#[cfg(feature = "control-plane")]
+pub use segmenter::{Admission, AdmissionState, AdmissionStatus};
 pub use segmenter::{
     Buffer, Canceller, EventOptions, Flush, Outcome, Refused, Segmenter, SegmenterBuilder,
     SegmenterStats, SegmenterStopper, StopReport, Submitter, SyncConfig, SyncRate, SyncStats,

@@ -37,9 +37,12 @@
 //! | `pacing` | no faster than so many bits per second |
 //! | `tick` | the LB event numbers |
 //! | `sync` | telling the control plane where the ticks are |
+//! | `admission` | the load balancer lets us in, as long as we send |
 //! | `stats` | what became of every event |
 //! | `stopper` | an end to sending, from elsewhere |
 
+#[cfg(feature = "control-plane")]
+mod admission;
 mod buffer;
 mod builder;
 mod pacing;
@@ -67,6 +70,8 @@ use xdpsar_dataplane::{
     send::{KernelPacing, Pace},
 };
 
+#[cfg(feature = "control-plane")]
+pub use self::admission::{Admission, AdmissionState, AdmissionStatus};
 pub use self::{
     buffer::Buffer,
     builder::SegmenterBuilder,
@@ -83,7 +88,7 @@ use self::{
     sync::SyncThread,
     worker::{Dropped, Workers},
 };
-use crate::{Error, SendError};
+use crate::{EjfatUri, Error, SendError};
 
 /// What an event's headers say, where it is not to be the next in line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -106,7 +111,8 @@ pub struct EventOptions {
 /// `submit…` queue events for the workers. [`Segmenter::submitter`] is for
 /// many producers.
 ///
-/// Dropping it stops it, after [`SegmenterBuilder::drain`] at most.
+/// Dropping it stops it, as [`Segmenter::stop`] does, after
+/// [`SegmenterBuilder::drain`].
 #[derive(Debug)]
 pub struct Segmenter {
     config: SendConfig,
@@ -118,6 +124,8 @@ pub struct Segmenter {
     shared: Arc<Shared>,
     workers: Option<Workers>,
     sync: Option<SyncThread>,
+    #[cfg(feature = "control-plane")]
+    admitted: Option<admission::Admitted>,
     /// Events of `send…` that a stopper cut off.
     cut_off: Dropped,
     stopped: bool,
@@ -128,6 +136,20 @@ impl Segmenter {
     /// port.
     pub const fn builder(to: SocketAddr) -> SegmenterBuilder {
         SegmenterBuilder::new(to)
+    }
+
+    /// Options for sending to the load balancer that the URI names: to its
+    /// data address, with Sync messages to its sync address, if it has one.
+    /// One lets in who is on its list of senders: see
+    /// [`SegmenterBuilder::admit`].
+    ///
+    /// # Errors
+    /// [`Error::Uri`]: it names no data address, or one on an unknown link.
+    pub fn for_load_balancer(uri: &EjfatUri) -> Result<SegmenterBuilder, Error> {
+        let builder = Self::builder(uri.data_addr()?);
+        let Some(sync) = uri.sync() else { return Ok(builder) };
+        let source_id = SplitMix64::from_os().next_u64() as u32;
+        Ok(builder.sync(SyncConfig::new(sync.socket_addr()?, source_id)))
     }
 
     /// Sends the next event, of up to 4294967295 bytes, and returns its
@@ -231,55 +253,6 @@ impl Segmenter {
         self.shared.headers(event_number, options, &mut self.random)
     }
 
-    /// Queues an event for the workers, and waits while the queue is full.
-    /// The ticket tells when the kernel has it all.
-    ///
-    /// # Errors
-    /// [`Refused`], with the buffer: longer than 4294967295 bytes, or there
-    /// can be no workers.
-    pub fn submit(
-        &mut self,
-        buffer: impl Into<Buffer>,
-        options: EventOptions,
-    ) -> Result<Ticket, Refused> {
-        match self.submitter() {
-            Ok(submitter) => submitter.submit(buffer, options),
-            Err(error) => Err(Refused { buffer: buffer.into(), error }),
-        }
-    }
-
-    /// As [`Segmenter::submit`], but a full queue refuses.
-    ///
-    /// # Errors
-    /// As [`Segmenter::submit`]. No number was used.
-    pub fn try_submit(
-        &mut self,
-        buffer: impl Into<Buffer>,
-        options: EventOptions,
-    ) -> Result<Ticket, Refused> {
-        match self.submitter() {
-            Ok(submitter) => submitter.try_submit(buffer, options),
-            Err(error) => Err(Refused { buffer: buffer.into(), error }),
-        }
-    }
-
-    /// As [`Segmenter::submit`], but `told` is called with what became of the
-    /// event, once, on a worker's thread: see [`Submitter::submit_with`].
-    ///
-    /// # Errors
-    /// As [`Segmenter::submit`]; `told` is dropped then, not called.
-    pub fn submit_with(
-        &mut self,
-        buffer: impl Into<Buffer>,
-        options: EventOptions,
-        told: impl FnOnce(Outcome) + Send + 'static,
-    ) -> Result<(), Refused> {
-        match self.submitter() {
-            Ok(submitter) => submitter.submit_with(buffer, options, told),
-            Err(error) => Err(Refused { buffer: buffer.into(), error }),
-        }
-    }
-
     /// A handle for a producer on another thread. Starts the workers, unless
     /// they run.
     ///
@@ -306,10 +279,12 @@ impl Segmenter {
 
     /// Takes no more events in, goes on sending for up to `drain`, cuts off
     /// what is left, tells every ticket and callback, and ends all threads.
-    /// Sync messages go on until the last event is sent.
+    /// Sync messages go on until the last event is sent. Then the load
+    /// balancer need not let us in any more.
     ///
     /// It returns a second after that time at the latest, unless a callback
-    /// does not return.
+    /// does not return; four seconds later than that, if a control plane does
+    /// not answer.
     pub fn stop(mut self, drain: Duration) -> StopReport {
         self.shut_down(drain)
     }
@@ -323,6 +298,10 @@ impl Segmenter {
         }
         if let Some(sync) = &mut self.sync {
             sync.stop();
+        }
+        #[cfg(feature = "control-plane")]
+        if let Some(admitted) = &mut self.admitted {
+            admitted.leave();
         }
         let mut stats = self.stats();
         stats.events_dropped += left.events;
@@ -366,7 +345,18 @@ impl Segmenter {
         let lag = self.shared.pacer.as_ref().map_or(Duration::ZERO, |pacer| pacer.lag());
         stats.pacing_lag_us = lag.as_secs_f64() * 1e6;
         stats.sync = self.sync.as_ref().map(SyncThread::stats);
+        #[cfg(feature = "control-plane")]
+        {
+            stats.admission = self.admission();
+        }
         stats
+    }
+
+    /// Whether the load balancer lets us in; `None` unless
+    /// [`SegmenterBuilder::admit`] asked for it.
+    #[cfg(feature = "control-plane")]
+    pub fn admission(&self) -> Option<AdmissionStatus> {
+        self.admitted.as_ref().map(admission::Admitted::status)
     }
 
     /// What `send…` have done up to now, without the workers: those are in

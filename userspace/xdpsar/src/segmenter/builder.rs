@@ -13,6 +13,8 @@ use xdpsar_dataplane::{
 };
 use xdpsar_wire::LbVersion;
 
+#[cfg(feature = "control-plane")]
+use super::{Admission, admission::Admitted};
 use super::{
     Segmenter, SyncConfig, Ticks,
     pacing::{DEFAULT_BURST, Pacer, Pacing},
@@ -48,6 +50,8 @@ pub struct SegmenterBuilder {
     drain: Duration,
     ticks: Ticks,
     sync: Option<SyncConfig>,
+    #[cfg(feature = "control-plane")]
+    admission: Option<Admission>,
 }
 
 impl SegmenterBuilder {
@@ -67,6 +71,8 @@ impl SegmenterBuilder {
             drain: DEFAULT_DRAIN,
             ticks: Ticks::Clock,
             sync: None,
+            #[cfg(feature = "control-plane")]
+            admission: None,
         }
     }
 
@@ -236,11 +242,22 @@ impl SegmenterBuilder {
         self
     }
 
-    /// Opens the sockets, and starts the threads that were asked for.
+    /// Has a load balancer let us in, from [`Self::open`] until all was sent;
+    /// the first event waits until that has taken effect. Default: it is not
+    /// asked.
+    #[cfg(feature = "control-plane")]
+    pub fn admit(mut self, admission: impl Into<Option<Admission>>) -> Self {
+        self.admission = admission.into();
+        self
+    }
+
+    /// Opens the sockets, has the load balancer let us in, and starts the
+    /// threads that were asked for, in this order.
     ///
     /// # Errors
     /// [`Error::Setup`]: values that cannot be meant, no route, an MTU that
-    /// does not fit, a core that is not there.
+    /// does not fit, a core that is not there. With [`Self::admit`] also
+    /// `Error::ControlPlane`. Nothing is left behind.
     pub fn open(mut self) -> Result<Segmenter, Error> {
         let workers = self.checked_workers()?;
         if self.kernel_pacing {
@@ -254,13 +271,24 @@ impl SegmenterBuilder {
             let Self { smooth, burst, ethernet, .. } = self;
             Pacer::new(&Pacing { rate, burst, ethernet, smooth }, sender.mtu())
         });
+        let pacer = pacer.transpose()?;
+        #[allow(unused_mut, reason = "a control plane adds to it")]
+        let mut warm_up = self.sync.map_or(Duration::ZERO, |sync| sync.warm_up);
+        #[cfg(feature = "control-plane")]
+        let admitted = match self.admission {
+            None => None,
+            Some(admission) => {
+                warm_up = warm_up.max(admission.takes_effect);
+                Some(Admitted::ask(admission, self.config.to, self.config.source)?)
+            }
+        };
         let axis = Arc::new(TickAxis::new(self.ticks, self.first_event));
         let shared = Arc::new(Shared {
             queue: Queue::new(self.first_event, self.queue),
             axis: Arc::clone(&axis),
-            pacer: pacer.transpose()?,
+            pacer,
             data_id: self.data_id,
-            warm_at: self.sync.and_then(|sync| Instant::now().checked_add(sync.warm_up)),
+            warm_at: Instant::now().checked_add(warm_up).filter(|_| !warm_up.is_zero()),
             halt: AtomicBool::new(false),
         });
         let sync =
@@ -274,6 +302,8 @@ impl SegmenterBuilder {
             shared,
             workers: None,
             sync,
+            #[cfg(feature = "control-plane")]
+            admitted,
             cores: self.cores,
             cut_off: Dropped::default(),
             stopped: false,

@@ -62,6 +62,10 @@ pub struct SegmenterStats {
     /// What was told to the control plane.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sync: Option<SyncStats>,
+    /// Whether the load balancer lets us in.
+    #[cfg(feature = "control-plane")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub admission: Option<super::AdmissionStatus>,
 }
 
 impl SegmenterStats {

@@ -2,13 +2,15 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use super::{Buffer, EventOptions, Flush, Outcome, Ticket, shared::Shared, ticket::Completion};
+use super::{
+    Buffer, EventOptions, Flush, Outcome, Segmenter, Ticket, shared::Shared, ticket::Completion,
+};
 use crate::Error;
 
 /// Queues events: one for each producer thread, by [`Clone`]. The events of
 /// one producer are numbered in the order of its calls.
 ///
-/// It outlives the [`Segmenter`](super::Segmenter), but after that is stopped
+/// It outlives the [`Segmenter`], but after that is stopped
 /// or dropped, everything is refused.
 #[derive(Clone)]
 pub struct Submitter {
@@ -119,5 +121,57 @@ impl Refused {
 impl From<Refused> for Error {
     fn from(refused: Refused) -> Self {
         refused.error
+    }
+}
+
+/// For the caller's own thread.
+impl Segmenter {
+    /// Queues an event for the workers, and waits while the queue is full.
+    /// The ticket tells when the kernel has it all.
+    ///
+    /// # Errors
+    /// [`Refused`], with the buffer: longer than 4294967295 bytes, or there
+    /// can be no workers.
+    pub fn submit(
+        &mut self,
+        buffer: impl Into<Buffer>,
+        options: EventOptions,
+    ) -> Result<Ticket, Refused> {
+        match self.submitter() {
+            Ok(submitter) => submitter.submit(buffer, options),
+            Err(error) => Err(Refused { buffer: buffer.into(), error }),
+        }
+    }
+
+    /// As [`Segmenter::submit`], but a full queue refuses.
+    ///
+    /// # Errors
+    /// As [`Segmenter::submit`]. No number was used.
+    pub fn try_submit(
+        &mut self,
+        buffer: impl Into<Buffer>,
+        options: EventOptions,
+    ) -> Result<Ticket, Refused> {
+        match self.submitter() {
+            Ok(submitter) => submitter.try_submit(buffer, options),
+            Err(error) => Err(Refused { buffer: buffer.into(), error }),
+        }
+    }
+
+    /// As [`Segmenter::submit`], but `told` is called with what became of the
+    /// event, once, on a worker's thread: see [`Submitter::submit_with`].
+    ///
+    /// # Errors
+    /// As [`Segmenter::submit`]; `told` is dropped then, not called.
+    pub fn submit_with(
+        &mut self,
+        buffer: impl Into<Buffer>,
+        options: EventOptions,
+        told: impl FnOnce(Outcome) + Send + 'static,
+    ) -> Result<(), Refused> {
+        match self.submitter() {
+            Ok(submitter) => submitter.submit_with(buffer, options, told),
+            Err(error) => Err(Refused { buffer: buffer.into(), error }),
+        }
     }
 }
