@@ -51,8 +51,8 @@ pub const fn fill(part: f64, whole: f64) -> f32 {
 
 /// A controller. Time counts from where the caller likes.
 ///
-/// The integral grows by each sample's own interval, and not while the signal
-/// is at its limit and would be driven further. The derivative is over the
+/// The integral grows by each sample's own interval, of one horizon at most,
+/// and not while the signal is at its limit and would be driven further. The derivative is over the
 /// horizon, so that one sample's noise counts little.
 #[derive(Clone, Debug)]
 pub struct Pid {
@@ -75,19 +75,21 @@ impl Pid {
         let [set_point, kp, ki, kd] = [set_point, kp, ki, kd].map(f64::from);
         let error = set_point - f64::from(fill);
         let newest = self.history.back().map_or(now, |(at, _)| *at);
+        self.forget(now);
         let (oldest, before) = self.history.front().copied().unwrap_or((now, error));
         let derivative = match now.saturating_sub(oldest).as_secs_f64() {
             0.0 => 0.0,
             seconds => (error - before) / seconds,
         };
-        let integral = self.integral + error * now.saturating_sub(newest).as_secs_f64();
+        let since = now.saturating_sub(newest).min(self.horizon);
+        let integral = self.integral + error * since.as_secs_f64();
         let signal = |integral: f64| kp * error + ki * integral + kd * derivative;
         let wanted = signal(integral);
         let winds_up = wanted.abs() > f64::from(LIMIT) && wanted.signum() == (ki * error).signum();
         if !winds_up {
             self.integral = integral;
         }
-        self.remember(now, error);
+        self.history.push_back((now, error));
         let limit = f64::from(LIMIT);
         let signal = signal(self.integral);
         // Not a number only if a gain is none.
@@ -95,11 +97,9 @@ impl Pid {
     }
 
     /// Keeps what is within the horizon, and one sample in any case.
-    fn remember(&mut self, now: Duration, error: f64) {
-        self.history.push_back((now, error));
-        while let [(oldest, _), _, ..] = self.history.make_contiguous()
-            && now.saturating_sub(*oldest) > self.horizon
-        {
+    fn forget(&mut self, now: Duration) {
+        let past = |(at, _): &(Duration, f64)| now.saturating_sub(*at) > self.horizon;
+        while self.history.len() > 1 && self.history.front().is_some_and(past) {
             self.history.pop_front();
         }
     }

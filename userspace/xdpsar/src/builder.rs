@@ -235,6 +235,8 @@ impl ReassemblerBuilder {
     /// be registered. Nothing stays attached, bound, running or registered.
     pub fn start(mut self) -> Result<Reassembler, Error> {
         self.settle()?;
+        #[cfg(feature = "control-plane")]
+        self.registration.as_ref().map_or(Ok(()), crate::Registration::check)?;
         Reassembler::start(self)
     }
 

@@ -20,10 +20,13 @@ use xdpsar_reassembly::{Assembler, AssemblerConfig, Event, LostEvent, Pool};
 
 pub use xdpsar_handoff::{Readiness, RecvTimeoutError, TryRecvError};
 
+#[cfg(feature = "control-plane")]
+use crate::registration::{Gauges, keeper};
 use crate::{
     Error, Stats, WorkerStats,
     backend::{self, BackendInfo, Program, Sources},
     builder::ReassemblerBuilder,
+    error::panic_message,
     handoff::{self, Inlets, Outlet},
     stats::Snapshot,
     worker::{Control, Worker},
@@ -44,6 +47,8 @@ pub struct Reassembler {
     pool: Arc<Pool>,
     started: Instant,
     end: Mutex<End>,
+    #[cfg(feature = "control-plane")]
+    registered: Option<keeper::Shared>,
 }
 
 /// What there is to do at the end, and what is left after it.
@@ -108,6 +113,8 @@ impl Reassembler {
             pool,
             started: Instant::now(),
             end: Mutex::new(End { threads: Vec::new(), program: Program::None, elapsed: None }),
+            #[cfg(feature = "control-plane")]
+            registered: None,
         };
         // From here on an early return drops `reassembler`, which stops and
         // joins what has been started.
@@ -119,7 +126,30 @@ impl Reassembler {
             }
             Sources::Socket(sources) => reassembler.spawn_all(sources, &builder, &outlet)?,
         }
+        #[cfg(feature = "control-plane")]
+        if let Some(registration) = builder.registration {
+            reassembler.register(registration, &builder.receive)?;
+        }
         Ok(reassembler)
+    }
+
+    /// Once sockets are bound, so that nothing is sent to nobody.
+    #[cfg(feature = "control-plane")]
+    fn register(
+        &mut self,
+        registration: crate::Registration,
+        receive: &xdpsar_dataplane::ReceiveConfig,
+    ) -> Result<(), Error> {
+        let gauges = Gauges {
+            queue: self.inlets.events.clone(),
+            pool: Arc::clone(&self.pool),
+            workers: self.workers.iter().map(|worker| Arc::clone(&worker.published)).collect(),
+        };
+        let control = Arc::clone(&self.control);
+        let (status, thread) = keeper::start(registration, receive, gauges, control)?;
+        self.end().threads.push(thread);
+        self.registered = Some(status);
+        Ok(())
     }
 
     fn spawn_all<S: Source>(
@@ -335,10 +365,12 @@ impl Reassembler {
     /// [registered](crate::ReassemblerBuilder::register) with.
     #[cfg(feature = "control-plane")]
     pub fn registration(&self) -> Option<crate::RegistrationStatus> {
-        None
+        self.registered.as_ref().map(|status| keeper::lock(status).clone())
     }
 
-    /// Begins an orderly end and returns at once: workers take in what has
+    /// Begins an orderly end and returns at once: the receiver is
+    /// deregistered, which takes 2 s at most, and its
+    /// [linger](crate::Registration::linger); then workers take in what has
     /// already arrived, give up what is still incomplete, and end. Events in
     /// the queue can still be received.
     pub fn stop(&self) {
@@ -413,12 +445,4 @@ struct Seat {
     core: Option<usize>,
     assembler: AssemblerConfig,
     lanes: u16,
-}
-
-pub(crate) fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
-    panic
-        .downcast_ref::<&str>()
-        .map(ToString::to_string)
-        .or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "no message".into())
 }

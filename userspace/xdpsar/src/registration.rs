@@ -25,15 +25,21 @@
 //! # Ok(()) }
 //! ```
 
+mod gauges;
+pub(crate) mod keeper;
+
 use std::{
     fmt::Display,
     net::{IpAddr, SocketAddr},
+    ops::RangeInclusive,
     time::Duration,
 };
 
 use serde::{Serialize, Serializer};
 pub use xdpsar_control::{feedback::Gains, registration::RegistrationState};
+use xdpsar_dataplane::{SetupError, error::SetupErrorKind};
 
+pub(crate) use self::gauges::Gauges;
 use crate::{
     EjfatUri,
     load_balancer::{Options, SlotRange},
@@ -74,7 +80,15 @@ pub struct Registration {
     pub high_water: f32,
     /// Whether the load balancer is told what was counted. Default yes.
     pub report_counters: bool,
+    /// At a stop, how long it goes on receiving after it said that it wants
+    /// no more events, before it deregisters. A load balancer drops what it
+    /// still has for a worker that is gone: with 2 s, there is nothing left.
+    /// Default 0.
+    pub linger: Duration,
 }
+
+/// Between them a load balancer hears of a worker in time: it waits for 2 s.
+const PERIODS: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(1);
 
 impl Registration {
     /// With the defaults named above.
@@ -93,7 +107,40 @@ impl Registration {
             gains: Gains::default(),
             high_water: 0.9,
             report_counters: true,
+            linger: Duration::ZERO,
         }
+    }
+}
+
+impl Registration {
+    /// Refuses what cannot be meant. What a load balancer would refuse, its
+    /// client does.
+    pub(crate) fn check(&self) -> Result<(), SetupError> {
+        let usage = |asked: String, found: &str, remedy: &str| {
+            Err(SetupError::new(SetupErrorKind::Usage, asked, found, remedy))
+        };
+        if !PERIODS.contains(&self.period) {
+            return usage(
+                format!("a state every {:?}", self.period),
+                "a load balancer gives up a worker that is silent for 2 s",
+                "ask for a period of 10 ms to 1 s (usual: 100 ms)",
+            );
+        }
+        if !(self.high_water > 0.0 && self.high_water <= 1.0) {
+            return usage(
+                format!("a high-water mark of {}", self.high_water),
+                "how full a receiver is goes from 0 to 1",
+                "ask for one above 0, at most 1 (default 0.9; 1: always ready)",
+            );
+        }
+        if !self.gains.are_usable() {
+            return usage(
+                format!("a controller with {:?}", self.gains),
+                "nothing can be controlled by those",
+                "aim for a fill from 0 to 1, with gains that are numbers",
+            );
+        }
+        Ok(())
     }
 }
 

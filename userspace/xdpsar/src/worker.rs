@@ -37,17 +37,48 @@ const DRAIN_DEADLINE: Duration = Duration::from_secs(2);
 pub(crate) struct Control {
     pub(crate) stopping: AtomicBool,
     wake: EventFd,
+    /// To who deregisters the receiver before its workers end.
+    #[cfg(feature = "control-plane")]
+    farewell: std::sync::OnceLock<crossbeam_channel::Sender<()>>,
 }
 
 impl Control {
     pub(crate) fn new() -> std::io::Result<Self> {
         let wake =
             EventFd::from_value_and_flags(0, EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?;
-        Ok(Self { stopping: AtomicBool::new(false), wake })
+        Ok(Self {
+            stopping: AtomicBool::new(false),
+            wake,
+            #[cfg(feature = "control-plane")]
+            farewell: std::sync::OnceLock::new(),
+        })
+    }
+
+    /// From now on a stop is told here first, and who hears it halts the
+    /// workers.
+    #[cfg(feature = "control-plane")]
+    pub(crate) fn farewell(&self) -> crossbeam_channel::Receiver<()> {
+        let (sender, receiver) = crossbeam_channel::bounded(1);
+        // There is one registration at most.
+        let _ = self.farewell.set(sender);
+        receiver
+    }
+
+    /// Begins an orderly end.
+    pub(crate) fn stop(&self) {
+        #[cfg(feature = "control-plane")]
+        if let Some(farewell) = self.farewell.get() {
+            use crossbeam_channel::TrySendError;
+            // Told before is as good.
+            if let Ok(()) | Err(TrySendError::Full(())) = farewell.try_send(()) {
+                return;
+            }
+        }
+        self.halt();
     }
 
     /// Ends all workers' sleep, for good: the eventfd stays readable.
-    pub(crate) fn stop(&self) {
+    pub(crate) fn halt(&self) {
         self.stopping.store(true, Ordering::Release);
         // It can fail only with a counter at 2⁶⁴ − 1, and then it is readable.
         let _ = self.wake.write(1);

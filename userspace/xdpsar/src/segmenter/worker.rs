@@ -207,7 +207,7 @@ impl Worker {
         }
         let sent = catch_unwind(AssertUnwindSafe(|| self.send(job)));
         sent.unwrap_or_else(|panic| {
-            let message = crate::reassembler::panic_message(&*panic);
+            let message = crate::error::panic_message(&*panic);
             self.defect = Some(message.clone());
             Err(Error::Worker { worker: self.index, message })
         })

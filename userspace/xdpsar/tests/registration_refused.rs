@@ -1,0 +1,130 @@
+//! A receiver that cannot be registered does not start, says why, and leaves
+//! nothing behind. Alone in its program: it looks at all threads and files.
+#![cfg(feature = "control-plane")]
+
+#[path = "registration/common.rs"]
+mod common;
+
+use std::{
+    fs,
+    net::{IpAddr, TcpListener, UdpSocket},
+    time::Duration,
+};
+
+use common::{Lab, free_address, options, until};
+use xdpsar::{
+    Backend, Error, Gains, LoadBalancer, Reassembler, Registration, SetupErrorKind, Token,
+    TokenKind,
+    load_balancer::{ErrorKind, Level, Options, Permission, Reserve, Resource, RpcCode},
+};
+use xdpsar_lb_server::Fault;
+
+fn entries(of: &str) -> usize {
+    fs::read_dir(format!("/proc/self/{of}")).expect("/proc").count()
+}
+
+/// Tries, and finds everything as it was before.
+fn refused(registration: Registration) -> Error {
+    let before = ["task", "fd"].map(entries);
+    let at = free_address("127.0.0.1");
+    let builder = Reassembler::builder(at).backend(Backend::Socket);
+    let error = builder.register(registration).start().expect_err("it starts");
+    UdpSocket::bind(at).expect("the port is free");
+    // The kernel counts a thread that was joined for a moment longer.
+    until("nothing is left", || ["task", "fd"].map(entries) == before);
+    error
+}
+
+fn by_control_plane(registration: Registration) -> xdpsar::load_balancer::Error {
+    match refused(registration) {
+        Error::ControlPlane(error) => {
+            let said = [&error.asked, &error.found, &error.remedy];
+            assert!(said.iter().all(|part| !part.is_empty()), "{error:?}");
+            error
+        }
+        other => panic!("{other}"),
+    }
+}
+
+#[test]
+fn it_says_why_and_leaves_nothing() {
+    let lab = Lab::new();
+    let good = || lab.registration("node");
+    let denied = Some(RpcCode::PermissionDenied);
+
+    // A token that may look at the reservation, and no more.
+    let id = lab.lb.uri().lb_id().to_owned();
+    let read = Permission { resource: Resource::Reservation(id), level: Level::ReadOnly };
+    let read = lab.lb.create_token("reader", &[read]).expect("a token");
+    let with = |token| lab.uri().with_token(TokenKind::Instance, token);
+    let error = by_control_plane(Registration { uri: with(Some(read)), ..good() });
+    assert_eq!(error.code, denied, "{error}");
+    assert!(error.asked.contains("register worker node"), "{error}");
+    let error = by_control_plane(Registration { uri: with(Token::new("0".repeat(32))), ..good() });
+    assert_eq!(error.code, denied, "{error}");
+    let error = by_control_plane(Registration { uri: with(None), ..good() });
+    assert_eq!(error.kind, ErrorKind::ParameterNotAvailable, "{error}");
+    let error = by_control_plane(Registration { uri: lab.uri().with_lb_id(""), ..good() });
+    assert_eq!(error.kind, ErrorKind::ParameterNotAvailable, "{error}");
+
+    // Values that no server gets to see.
+    let calls = lab.server.calls("Register");
+    for bad in [
+        Registration { weight: 0.0, ..good() },
+        Registration { weight: f32::NAN, ..good() },
+        Registration { name: "-".into(), ..good() },
+        Registration { min_factor: 3.0, ..good() },
+        Registration { address: Some([0, 0, 0, 0].into()), ..good() },
+    ] {
+        assert_eq!(by_control_plane(bad).kind, ErrorKind::Parameter);
+    }
+    for bad in [
+        Registration { period: Duration::from_secs(2), ..good() },
+        Registration { period: Duration::ZERO, ..good() },
+        Registration { high_water: 0.0, ..good() },
+        Registration { high_water: f32::NAN, ..good() },
+        Registration { gains: Gains { ki: f32::INFINITY, ..Gains::NONE }, ..good() },
+    ] {
+        match refused(bad) {
+            Error::Setup(error) => assert_eq!(error.kind, SetupErrorKind::Usage, "{error}"),
+            other => panic!("{other}"),
+        }
+    }
+    assert_eq!(lab.server.calls("Register"), calls);
+
+    // A server that does not answer, breaks off, or answers nonsense.
+    let hasty = Options { timeout: Duration::from_millis(500), ..options() };
+    lab.server.disturb("Register", Fault::Silence, 1);
+    let error = by_control_plane(Registration { options: hasty.clone(), ..good() });
+    assert_eq!(error.code, Some(RpcCode::DeadlineExceeded), "{error}");
+    lab.server.disturb("Register", Fault::Reset, 1);
+    assert_eq!(by_control_plane(good()).code, Some(RpcCode::Unavailable));
+    lab.server.disturb("Register", Fault::Empty, 1);
+    assert_eq!(by_control_plane(good()).kind, ErrorKind::Data);
+    assert!(lab.workers().is_empty());
+
+    // Nobody there; somebody who never says a word.
+    let nobody = free_address("127.0.0.1").port();
+    let elsewhere = |port| lab.uri().with_host(IpAddr::from([127, 0, 0, 1]).into(), port);
+    let error = by_control_plane(Registration { uri: elsewhere(nobody), ..good() });
+    assert_eq!(error.code, Some(RpcCode::Unavailable), "{error}");
+    let mute = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let uri = elsewhere(mute.local_addr().expect("its address").port());
+    let error = by_control_plane(Registration { uri, options: hasty, ..good() });
+    assert_eq!(error.code, Some(RpcCode::DeadlineExceeded), "{error}");
+    drop(mute);
+
+    // A reservation that is over.
+    let other = LoadBalancer::new(lab.lb.uri(), &options()).expect("a client");
+    let wish = Reserve::new("short").lasting(Duration::from_secs(60)).expect("a wish");
+    other.reserve(&wish).expect("a reservation");
+    let uri = other.uri().with_token(TokenKind::Admin, None);
+    drop(other);
+    lab.server.leap(Duration::from_secs(61));
+    let error = by_control_plane(Registration { uri, ..good() });
+    assert_eq!(error.code, denied, "{error}");
+    assert!(error.remedy.contains("still exists"), "{error}");
+
+    // And all of that was no reason for the next one to fail.
+    lab.start("node").join();
+}
