@@ -8,7 +8,7 @@ DEPS = @sh scripts/deps.sh
 DEEP = loom miri fuzz
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build test test-py notebooks test-fast bench bench-core bench-handoff bench-lend bench-pacing bench-py bench-send soak check-deep lint fmt deny advisories ebpf ebpf-check ci deps clean
+.PHONY: help demo build test test-py notebooks test-fast bench bench-core bench-gate bench-handoff bench-lend bench-pacing bench-py bench-send soak check-deep lint fmt deny advisories ebpf ebpf-check ci deps clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -47,6 +47,11 @@ bench-core: ## the reassembly core against memcpy and the incumbent's algorithm 
 	$(DEPS) rust build
 	$(CARGO) build --release --locked --package xdpsar-bench --bin bench-core
 	$(CARGO) run --release --locked --quiet --package xdpsar-bench --bin bench-core -- $(BENCH_CORE)
+
+bench-gate: ## instructions of fixed workloads against those on record (BENCH_GATE=--update: put them there)
+	$(DEPS) rust build gate
+	$(CARGO) build --release --locked --package xdpsar-bench --bin bench-core --bin bench-gate
+	$(CARGO) run --release --locked --quiet --package xdpsar-bench --bin bench-gate -- $(BENCH_GATE)
 
 bench-handoff: ## from workers to consumers: ns per item against other queues, and latency (BENCH_HANDOFF='--repeats 3')
 	$(DEPS) rust build
@@ -114,7 +119,7 @@ ebpf-check: ## rebuild the XDP program and compare it with the committed object
 # Quick answers first; the tests last, so that their result closes the log.
 # The demo must not fall back to sockets.
 ci: ## what CI runs
-	@for step in lint deny ebpf-check 'check-deep DEEP=fuzz' 'demo DEMO=--backend=xdp' test; do \
+	@for step in lint deny ebpf-check 'check-deep DEEP=fuzz' bench-gate 'demo DEMO=--backend=xdp' test; do \
 		printf '\n=== make %s, %s\n' "$$step" "$$(date -u +%H:%M:%S)"; \
 		$(MAKE) --no-print-directory $$step || exit 1; \
 	done

@@ -10,6 +10,7 @@
 #   lint   rustfmt and clippy
 #   deny   cargo-deny
 #   ebpf   a compiler and a linker for the XDP program
+#   gate   valgrind
 #   loom   nothing more
 #   miri   a nightly toolchain with miri
 #   fuzz   a C++ compiler, for libFuzzer
@@ -137,6 +138,10 @@ ebpf() {
     esac
 }
 
+gate() {
+    command_from valgrind valgrind
+}
+
 loom() { :; }
 
 miri() {
@@ -152,7 +157,7 @@ fuzz() {
 
 for group in "$@"; do
     case "$group" in
-    rust | build | net | python | lint | deny | ebpf | loom | miri | fuzz) "$group" ;;
+    rust | build | net | python | lint | deny | ebpf | gate | loom | miri | fuzz) "$group" ;;
     nightly-name) printf '%s\n' "$NIGHTLY" ;;
     *)
         say "scripts/deps.sh: no group \"$group\""

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `xdpsar-bench` | whole events from sender to receiver over a veth pair |
 //! | `bench-core` | the reassembly core against `memcpy` and the incumbent's algorithm |
+//! | `bench-gate` | instructions of fixed workloads, against those on record |
 //! | `bench-handoff` | the hand-off from workers to consumers against other queues, and its latency |
 //! | `bench-lend` | events that keep their packet's memory against copied ones, over a veth pair |
 //! | `bench-pacing` | how well a segmenter keeps the rate it is asked for, on the loopback interface |
