@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`args`] | the command line |
 //! | [`commands`] | what the commands do |
+//! | [`moment`] | times as people write and read them |
 //! | [`manifest`] | what files are called, and how to know that they are right |
 //! | [`output`] | what is told, for people and as JSON lines |
 //! | [`payload`] | events that can be verified byte by byte |
@@ -16,6 +17,7 @@
 mod args;
 mod commands;
 mod manifest;
+mod moment;
 mod output;
 mod payload;
 mod signals;

@@ -3,7 +3,10 @@
 use std::{fmt, io, path::Path, process::ExitCode, time::Duration};
 
 use rustix::time::{ClockId, clock_gettime};
-use xdpsar::{Error, SetupError, SetupErrorKind};
+use xdpsar::{
+    Error, SetupError, SetupErrorKind, UriError, UriErrorKind,
+    load_balancer::{Error as LbError, ErrorKind as LbErrorKind},
+};
 
 use crate::output::{Failed, Output};
 
@@ -57,7 +60,29 @@ impl From<SetupError> for Failure {
     }
 }
 
+impl From<UriError> for Failure {
+    fn from(error: UriError) -> Self {
+        Error::from(error).into()
+    }
+}
+
+impl From<LbError> for Failure {
+    fn from(error: LbError) -> Self {
+        Error::from(error).into()
+    }
+}
+
 impl Failure {
+    /// A command line that makes no sense, for a reason that its definition
+    /// cannot know.
+    pub(crate) fn usage(
+        asked: impl Into<String>,
+        found: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
+        SetupError::new(SetupErrorKind::Usage, asked, found, remedy).into()
+    }
+
     /// A system error on the way to what was asked.
     pub(crate) fn system(asked: impl Into<String>, error: io::Error, remedy: &str) -> Self {
         let kind = match error.kind() {
@@ -98,19 +123,29 @@ impl Failure {
     /// nobody to tell.
     pub(crate) fn parts(&self) -> Option<(String, String, String)> {
         let Self::Error(error) = self else { return None };
-        Some(match &**error {
-            Error::Setup(setup) => (setup.asked.clone(), setup.found.clone(), setup.remedy.clone()),
-            error => ("doing its part".into(), error.to_string(), "see the log (-v)".into()),
+        let failed = Failed::from(&**error);
+        Some(match (failed.asked, failed.found, failed.remedy) {
+            (Some(asked), Some(found), Some(remedy)) => (asked, found, remedy),
+            _ => ("doing its part".into(), failed.message, "see the log (-v)".into()),
         })
     }
 
     /// The exit status.
     pub(crate) fn status(&self) -> Status {
         match self {
-            Self::Error(error) => match &**error {
-                Error::Setup(setup) if setup.kind == SetupErrorKind::Usage => Status::Usage,
-                _ => Status::Failed,
-            },
+            Self::Error(error) => {
+                use LbErrorKind::{Parameter, ParameterNotAvailable};
+                use UriErrorKind::{Bad, Empty, Missing, NotSet};
+                let usage = match &**error {
+                    Error::Setup(setup) => setup.kind == SetupErrorKind::Usage,
+                    Error::Uri(uri) => matches!(uri.kind, NotSet | Empty | Bad | Missing),
+                    Error::ControlPlane(lb) => {
+                        matches!(lb.kind, Parameter | ParameterNotAvailable)
+                    }
+                    _ => false,
+                };
+                if usage { Status::Usage } else { Status::Failed }
+            }
             Self::OutputGone => Status::Failed,
         }
     }

@@ -63,11 +63,48 @@ fn duration(text: &str, bare: u64) -> Result<Duration, String> {
         "s" => 1_000_000_000,
         "m" | "min" => 60_000_000_000,
         "h" => 3_600_000_000_000,
-        _ => return Err(format!("`{text}` is not a duration: use us, ms, s, m or h")),
+        "d" => 86_400_000_000_000,
+        _ => return Err(format!("`{text}` is not a duration: use us, ms, s, m, h or d")),
     };
     scaled(number, scale)
         .map(Duration::from_nanos)
         .ok_or_else(|| format!("`{text}` is not a duration this program can keep"))
+}
+
+/// A longer time: `2h`, `1h30m`, `7d`, or `hh:mm:ss` and `hh:mm`. A bare
+/// number but 0 is refused: to some it means seconds, to E2SAR hours.
+///
+/// # Errors
+/// What is wrong with the text, for a person.
+pub(crate) fn span(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("`{text}` is not a time such as 2h, 1h30m, 7d or hh:mm:ss");
+    if text.contains(':') {
+        let parts: Result<Vec<u64>, _> = text.split(':').map(str::parse).collect();
+        let (hours, minutes, seconds) = match parts.map_err(|_| wrong())?[..] {
+            [hours, minutes] => (hours, minutes, 0),
+            [hours, minutes, seconds] => (hours, minutes, seconds),
+            _ => return Err(wrong()),
+        };
+        let hours = hours.checked_mul(3600).filter(|_| minutes < 60 && seconds < 60);
+        return hours
+            .and_then(|hours| hours.checked_add(minutes * 60 + seconds))
+            .map(Duration::from_secs)
+            .ok_or_else(wrong);
+    }
+    if text.is_empty() || text.bytes().all(|byte| byte.is_ascii_digit()) {
+        let zero = !text.is_empty() && text.bytes().all(|byte| byte == b'0');
+        return if zero { Ok(Duration::ZERO) } else { Err(wrong()) };
+    }
+    let (mut rest, mut total) = (text, Duration::ZERO);
+    while !rest.is_empty() {
+        let number = rest.find(|c: char| c.is_ascii_alphabetic()).ok_or_else(wrong)?;
+        let unit = rest[number..].find(|c: char| c.is_ascii_digit());
+        let (part, after) = rest.split_at(unit.map_or(rest.len(), |unit| number + unit));
+        let part = duration(part, 0).map_err(|_| wrong())?;
+        total = total.checked_add(part).ok_or_else(wrong)?;
+        rest = after;
+    }
+    Ok(total)
 }
 
 /// Splits `1.5GiB` into `1.5` and `GiB`.
@@ -133,6 +170,23 @@ pub(crate) fn show_count(count: u64) -> String {
     text
 }
 
+/// A duration for people, in its two largest units: `1 h 5 min`.
+pub(crate) fn show_span(span: Duration) -> String {
+    const UNITS: [(u64, &str); 4] = [(86400, "d"), (3600, "h"), (60, "min"), (1, "s")];
+    let seconds = span.as_secs();
+    let largest = UNITS.iter().position(|(unit, _)| seconds >= *unit).unwrap_or(3);
+    let (unit, name) = UNITS[largest];
+    let mut text = format!("{} {name}", seconds / unit);
+    if let Some((next, name)) = UNITS.get(largest + 1) {
+        let rest = seconds % unit / next;
+        // Seconds matter of a few minutes only.
+        if rest > 0 && (*next > 1 || seconds < 600) {
+            text += &format!(" {rest} {name}");
+        }
+    }
+    text
+}
+
 /// Gigabits per second; 0 when no time has passed.
 pub(crate) fn gbps(bytes: u64, seconds: f64) -> f64 {
     per_second(bytes, seconds) * 8e-9
@@ -179,8 +233,43 @@ mod tests {
         assert_eq!(seconds("0.25"), Ok(Duration::from_millis(250)));
         assert_eq!(seconds("250us"), Ok(Duration::from_micros(250)));
         assert_eq!(seconds("2m"), Ok(Duration::from_secs(120)));
+        assert_eq!(seconds("7d"), Ok(Duration::from_secs(7 * 86400)));
         assert!(seconds("2 weeks").is_err());
         assert!(seconds("soon").is_err());
+    }
+
+    #[test]
+    fn spans() {
+        for (text, expected) in [
+            ("0", 0),
+            ("00:00:00", 0),
+            ("2h", 7200),
+            ("1h30m", 5400),
+            ("1.5h", 5400),
+            ("7d", 604_800),
+            ("1h2m3s", 3723),
+            ("01:00", 3600),
+            ("100:00:01", 360_001),
+        ] {
+            assert_eq!(span(text), Ok(Duration::from_secs(expected)), "{text}");
+        }
+        for text in
+            ["", "7", "01", "1h30", "h", "1:60", "1:2:3:4", ":", "-1h", "9999999999999h", "1w"]
+        {
+            assert!(span(text).is_err(), "{text}");
+        }
+        for (seconds, expected) in [
+            (0, "0 s"),
+            (59, "59 s"),
+            (61, "1 min 1 s"),
+            (3599, "59 min"),
+            (3660, "1 h 1 min"),
+            (7200, "2 h"),
+            (31_536_000, "365 d"),
+            (90_000, "1 d 1 h"),
+        ] {
+            assert_eq!(show_span(Duration::from_secs(seconds)), expected);
+        }
     }
 
     #[test]

@@ -49,6 +49,12 @@ pub(super) fn check(cli: &Cli) -> Result<(), clap::Error> {
             }
             Some(&send.payload)
         }
+        Command::Lb(lb) => {
+            if let Some(what) = lb.contradiction() {
+                return conflict(what);
+            }
+            None
+        }
         Command::Demo(_) | Command::DemoSide(_) => None,
     };
     match payload {

@@ -4,12 +4,14 @@
 //! |---|---|
 //! | [`recv`] | options of `xdpsar recv` |
 //! | [`send`] | options of `xdpsar send` |
+//! | [`lb`] | options of `xdpsar lb` |
 //! | [`demo`] | options of `xdpsar demo` |
 //! | [`values`] | words and numbers that several of them take |
 //! | [`check`] | contradictions that depend on a value |
 
 mod check;
 pub(crate) mod demo;
+pub(crate) mod lb;
 pub(crate) mod recv;
 pub(crate) mod send;
 pub(crate) mod values;
@@ -66,6 +68,8 @@ pub(crate) enum Command {
     Recv(Box<recv::RecvArgs>),
     /// Cut events into datagrams and send them.
     Send(Box<send::SendArgs>),
+    /// Ask a load balancer's control plane: reserve, watch, register, free.
+    Lb(Box<lb::LbArgs>),
     /// One side of the demo, in its own network namespace.
     #[command(name = "demo-side", hide = true)]
     DemoSide(demo::SideArgs),
@@ -78,6 +82,7 @@ impl Command {
             Self::Demo(args) => args.json,
             Self::Recv(args) => args.json,
             Self::Send(args) => args.json,
+            Self::Lb(args) => args.json,
             Self::DemoSide(_) => false,
         }
     }

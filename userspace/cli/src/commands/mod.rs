@@ -1,6 +1,7 @@
 //! What the commands do.
 
 mod demo;
+mod lb;
 mod recv;
 mod send;
 
@@ -17,6 +18,7 @@ pub(crate) fn run(command: Command) -> Result<Status, Failure> {
     match command {
         Command::Recv(args) => recv::run(&args),
         Command::Send(args) => send::run(&args),
+        Command::Lb(args) => lb::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::DemoSide(args) => demo::run_side(&args),
     }

@@ -5,10 +5,16 @@
 //! | [`record`] | what `recv` has to tell, and errors; its JSON form |
 //! | [`human`] | its form for people |
 //! | [`sending`] | what `send` has to tell, in both forms |
+//! | [`lb`] | what `lb` has to tell, in both forms |
+//! | [`table`] | columns for people |
+//! | [`screen`] | a terminal on which each text replaces the one before |
 
 mod human;
+pub(crate) mod lb;
 mod record;
+pub(crate) mod screen;
 mod sending;
+pub(crate) mod table;
 
 use std::io::{self, IsTerminal, Write};
 
@@ -35,6 +41,11 @@ pub(crate) enum Output {
 }
 
 impl Output {
+    /// Whether programs read it.
+    pub(crate) fn is_json(self) -> bool {
+        self == Self::Json
+    }
+
     /// Tells it, at once.
     ///
     /// # Errors
@@ -53,7 +64,11 @@ impl Output {
         }
     }
 
-    fn text(self, text: &str) -> io::Result<()> {
+    /// Text as it is: whole lines, without the last one's end.
+    ///
+    /// # Errors
+    /// As of [`tell`](Self::tell).
+    pub(crate) fn text(self, text: &str) -> io::Result<()> {
         if self == Self::TextAside {
             return writeln!(io::stderr(), "{text}");
         }

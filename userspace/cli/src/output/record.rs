@@ -2,7 +2,7 @@
 //! Names are stable: programs read them.
 
 use serde::Serialize;
-use xdpsar::{BackendInfo, Error, Event, LossCause, LostEvent, SetupError, Stats};
+use xdpsar::{BackendInfo, Error, Event, LossCause, LostEvent, SetupError, Stats, UriError};
 
 use crate::{payload::Mismatch, sink::Restored};
 
@@ -180,6 +180,9 @@ pub(crate) struct RecvSummary<'a> {
 pub(crate) struct Failed {
     pub(crate) kind: String,
     pub(crate) message: String,
+    /// gRPC's, if a load balancer refused: `PERMISSION_DENIED`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) code: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) asked: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -192,26 +195,29 @@ pub(crate) struct Failed {
 
 impl From<&Error> for Failed {
     fn from(error: &Error) -> Self {
-        let setup = match error {
-            Error::Setup(setup) => Some(setup),
-            _ => None,
-        };
-        let text = |part: fn(&SetupError) -> &String| setup.map(|setup| part(setup).clone());
         let mut causes = Vec::new();
         let mut source = std::error::Error::source(error);
         while let Some(cause) = source {
             causes.push(cause.to_string());
             source = cause.source();
         }
-        Self {
-            kind: setup
-                .map_or_else(|| "failure".into(), |setup| snake_case(&format!("{:?}", setup.kind))),
-            message: error.to_string(),
-            asked: text(|setup| &setup.asked),
-            found: text(|setup| &setup.found),
-            remedy: text(|setup| &setup.remedy),
-            causes,
-        }
+        let (kind, code, parts) = match error {
+            Error::Setup(SetupError { kind, asked, found, remedy, .. }) => {
+                (snake_case(&format!("{kind:?}")), None, Some([asked, found, remedy]))
+            }
+            Error::Uri(UriError { kind, asked, found, remedy }) => {
+                (format!("uri_{}", kind.as_str()), None, Some([asked, found, remedy]))
+            }
+            Error::ControlPlane(error) => {
+                let kind = snake_case(&format!("{:?}", error.kind));
+                let code = error.code.map(|code| code.to_string());
+                (kind, code, Some([&error.asked, &error.found, &error.remedy]))
+            }
+            _ => ("failure".into(), None, None),
+        };
+        let [asked, found, remedy] =
+            parts.map_or([const { None }; 3], |parts| parts.map(|part| Some(part.clone())));
+        Self { kind, message: error.to_string(), code, asked, found, remedy, causes }
     }
 }
 
