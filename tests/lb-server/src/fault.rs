@@ -9,6 +9,8 @@ pub enum Fault {
     Delay(Duration),
     /// No answer ever comes.
     Silence,
+    /// The call has its effect, and no answer ever comes.
+    Unanswered,
     /// The call is broken off.
     Reset,
     /// The answer has no field set.

@@ -134,8 +134,10 @@ pub(crate) async fn serve(
         authority: request.uri().authority().map(ToString::to_string).unwrap_or_default(),
     };
     shared.count(&rpc);
-    match shared.fault(&rpc) {
-        None => {}
+    let fault = shared.fault(&rpc);
+    let unanswered = matches!(fault, Some(Fault::Unanswered));
+    match fault {
+        None | Some(Fault::Unanswered) => {}
         Some(Fault::Delay(duration)) => tokio::time::sleep(duration).await,
         Some(Fault::Silence) => pending().await,
         Some(Fault::Reset) => return Err(io::Error::other("broken off on demand")),
@@ -148,7 +150,7 @@ pub(crate) async fn serve(
             return Ok(Status::new(Code::from(code), words).into_http());
         }
     }
-    Ok(dispatch!(rpc.as_str(), shared, caller, request, {
+    let answer = dispatch!(rpc.as_str(), shared, caller, request, {
         "ReserveLoadBalancer" => reserve,
         "GetLoadBalancer" => get,
         "LoadBalancerStatus" => status,
@@ -171,5 +173,9 @@ pub(crate) async fn serve(
         "ChainLoadBalancer" => chain,
         "UnchainLoadBalancer" => unchain,
         "GetChainGraph" => chain_graph,
-    }))
+    });
+    if unanswered {
+        pending::<()>().await;
+    }
+    Ok(answer)
 }

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! Registering ── taken ──▶ Ready ◀── told ──▶ NotReady
-//!    ▲    │                  └───── denied ──────┘
+//!    ▲    │                  └─ denied, unnamed ──┘
 //!    │    └─ failed ─▶ Lost ◀───────────┘
 //!    └──── in time ─────┘              any ── left ──▶ Deregistered
 //! ```
@@ -73,6 +73,8 @@ pub struct Registrar {
     /// No earlier attempt to register: a server that takes registrations and
     /// denies states is not flooded with sessions.
     not_before: Duration,
+    /// How often in a row the load balancer did not name it.
+    missed: u8,
 }
 
 impl Registrar {
@@ -104,6 +106,7 @@ impl Registrar {
     /// A registration was answered, or not.
     pub fn registered(&mut self, now: Duration, outcome: Outcome) {
         self.not_before = now.saturating_add(RETRY);
+        self.missed = 0;
         self.state = match outcome {
             Outcome::Taken => RegistrationState::Ready,
             Outcome::Denied | Outcome::Failed => RegistrationState::Lost,
@@ -119,6 +122,26 @@ impl Registrar {
             // It goes on.
             Outcome::Failed => self.state,
         };
+    }
+
+    /// The load balancer named its workers, this one among them or not. A
+    /// session that somebody else ended takes states without an error
+    /// (`control-plane.md` §9.3): not to be named twice in a row says so.
+    pub const fn named(&mut self, among_them: bool) {
+        if among_them || !self.is_registered() {
+            self.missed = 0;
+            return;
+        }
+        self.missed += 1;
+        if self.missed > 1 {
+            self.missed = 0;
+            self.state = RegistrationState::Lost;
+        }
+    }
+
+    /// Whether it was not named the last time.
+    pub const fn is_missed(&self) -> bool {
+        self.missed > 0
     }
 
     /// That was the end of it.

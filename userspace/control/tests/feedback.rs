@@ -132,6 +132,24 @@ fn transitions() {
     assert_eq!((it.state(), it.next(now + RETRY * 60)), (State::Deregistered, Act::Rest));
 }
 
+/// A load balancer that does not name a worker is believed the second time.
+#[test]
+fn sessions_that_somebody_else_ended() {
+    let mut it = Registrar::default();
+    it.named(false);
+    assert!(!it.is_missed(), "it was never registered");
+    it.registered(Duration::ZERO, Outcome::Taken);
+    for among_them in [true, false, true, false] {
+        it.named(among_them);
+        assert_eq!((it.is_missed(), it.is_registered()), (!among_them, true));
+    }
+    it.named(false);
+    assert_eq!((it.is_missed(), it.state()), (false, RegistrationState::Lost));
+    it.registered(RETRY, Outcome::Taken);
+    it.named(false);
+    assert!(it.is_missed() && it.is_registered(), "the count begins anew");
+}
+
 #[test]
 fn states_are_named_as_in_json() {
     use RegistrationState as State;

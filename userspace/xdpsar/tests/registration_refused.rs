@@ -97,6 +97,11 @@ fn it_says_why_and_leaves_nothing() {
     lab.server.disturb("Register", Fault::Silence, 1);
     let error = by_control_plane(Registration { options: hasty.clone(), ..good() });
     assert_eq!(error.code, Some(RpcCode::DeadlineExceeded), "{error}");
+    // It had its effect: that is undone.
+    lab.server.disturb("Register", Fault::Unanswered, 1);
+    let error = by_control_plane(Registration { options: hasty.clone(), ..good() });
+    assert_eq!(error.code, Some(RpcCode::DeadlineExceeded), "{error}");
+    assert_eq!((lab.workers().len(), lab.server.calls("Deregister")), (0, 1));
     lab.server.disturb("Register", Fault::Reset, 1);
     assert_eq!(by_control_plane(good()).code, Some(RpcCode::Unavailable));
     lab.server.disturb("Register", Fault::Empty, 1);

@@ -20,7 +20,9 @@ use super::{Gauges, Registration, RegistrationStatus};
 use crate::{
     Error,
     error::panic_message,
-    load_balancer::{self, Counters, LoadBalancer, PortRange, Register, State},
+    load_balancer::{
+        self, Counters, ErrorKind, LoadBalancer, PortRange, Register, State, WorkerStatus,
+    },
     local_address_towards,
     worker::Control,
 };
@@ -32,8 +34,8 @@ const STATE_DEADLINE: Duration = Duration::from_millis(300);
 const ANEW_DEADLINE: Duration = Duration::from_secs(2);
 /// So long each of two attempts to deregister may take.
 const LEAVE_DEADLINE: Duration = Duration::from_secs(1);
-/// How often the clocks are compared.
-const COMPARE_CLOCKS_EVERY: Duration = Duration::from_secs(30);
+/// How often the load balancer is asked for its view of us.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// What the thread says of itself.
 pub(crate) type Shared = Arc<Mutex<RegistrationStatus>>;
@@ -147,7 +149,7 @@ struct Keeper {
     water: HighWater,
     registration: Registration,
     counters: Counters,
-    compare_clocks_at: Duration,
+    look_at: Duration,
     started: Instant,
 }
 
@@ -192,7 +194,7 @@ impl Keeper {
             registrar: Registrar::default(),
             registration,
             counters: Counters::default(),
-            compare_clocks_at: Duration::ZERO,
+            look_at: Duration::ZERO,
             started: Instant::now(),
         };
         let lb = keeper.lb.clone();
@@ -242,8 +244,8 @@ impl Keeper {
                 }
             }
         }
-        if self.registrar.is_registered() && self.now() >= self.compare_clocks_at {
-            self.compare_clocks();
+        if self.registrar.is_registered() && self.now() >= self.look_at {
+            self.look();
         }
     }
 
@@ -260,7 +262,7 @@ impl Keeper {
                     session.id
                 );
                 self.pid = Pid::new(self.registration.gains, self.registration.horizon, self.now());
-                self.compare_clocks_at = self.now();
+                self.look_at = self.now();
                 let mut status = lock(&self.status);
                 status.state = self.registrar.state();
                 status.session_id = session.id;
@@ -280,10 +282,7 @@ impl Keeper {
     fn forget_half_done(&self) {
         let lb = self.lb.with_timeout(LEAVE_DEADLINE.min(self.registration.options.timeout));
         let Ok(status) = lb.status(None) else { return };
-        let Register { name, address, port, .. } = &self.worker;
-        let ours = status.workers.iter().filter(|worker| {
-            (&worker.name, worker.address, worker.port) == (name, Some(*address), Some(*port))
-        });
+        let ours = status.workers.iter().filter(|worker| self.is_here(worker));
         for session in ours.filter_map(|worker| worker.session) {
             // It is forgotten after a minute otherwise.
             let _ = lb.deregister(Some(&session.to_string()));
@@ -332,13 +331,43 @@ impl Keeper {
         }
     }
 
-    /// The client warns of clocks that are apart.
-    fn compare_clocks(&mut self) {
-        self.compare_clocks_at = self.now() + COMPARE_CLOCKS_EVERY;
-        match self.states.status(None) {
-            Ok(answer) => lock(&self.status).clock_skew_s = answer.clock_ahead,
-            Err(error) => tracing::debug!("the clocks were not compared: {error}"),
+    /// Whether the clocks are apart, of which the client warns; and whether
+    /// the load balancer still names us.
+    fn look(&mut self) {
+        self.look_at = self.now() + LOOK_EVERY;
+        let answer = match self.states.status(None) {
+            Ok(answer) => answer,
+            Err(error) => return tracing::debug!("no view of this worker: {error}"),
+        };
+        let session = {
+            let mut status = lock(&self.status);
+            status.clock_skew_s = answer.clock_ahead;
+            status.session_id.clone()
+        };
+        // An answer that does not even have a time says nothing.
+        if answer.at.is_none() {
+            return;
         }
+        let ours = |worker: &WorkerStatus| match worker.session {
+            Some(id) => id.to_string() == session,
+            None => self.is_here(worker),
+        };
+        self.registrar.named(answer.workers.iter().any(ours));
+        if self.registrar.is_missed() {
+            // Once more, before something is done about it.
+            self.look_at = self.now();
+        } else if !self.registrar.is_registered() {
+            let asked = format!("session {session}");
+            let found = "the load balancer has no such worker any more";
+            let remedy = "see who deregistered it";
+            self.note(&load_balancer::Error::new(ErrorKind::NotFound, asked, found, remedy));
+        }
+    }
+
+    /// Whether that is a session of ours.
+    fn is_here(&self, worker: &WorkerStatus) -> bool {
+        let Register { name, address, port, .. } = &self.worker;
+        (&worker.name, worker.address, worker.port) == (name, Some(*address), Some(*port))
     }
 
     fn leave(&mut self) {

@@ -64,6 +64,16 @@ impl Lab {
         start(|builder| builder.register(self.registration(name))).expect("a registered receiver")
     }
 
+    /// So many slots each, with the next ticks: a state may be late on a busy
+    /// machine.
+    pub(crate) fn until_slots(&self, slots: &[u32]) {
+        until(&format!("slots {slots:?}"), || {
+            self.server.tick();
+            let workers = self.workers();
+            workers.iter().map(|worker| worker.slots_assigned).eq(slots.iter().copied())
+        });
+    }
+
     pub(crate) fn workers(&self) -> Vec<WorkerStatus> {
         self.lb.status(None).expect("a status").workers
     }

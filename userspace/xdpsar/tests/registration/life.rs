@@ -93,8 +93,7 @@ fn a_full_queue_is_told_and_wants_no_more() {
     until_state(&receiver, RegistrationState::Ready);
     let worker = lab.worker();
     assert_eq!((worker.fill, worker.control_signal), (0.0, 50.0));
-    lab.server.tick();
-    assert_eq!(lab.worker().slots_assigned, 512);
+    lab.until_slots(&[512]);
 
     // One at a time: loopback loses none, and none finds a full queue.
     for number in 0..10 {
@@ -104,8 +103,7 @@ fn a_full_queue_is_told_and_wants_no_more() {
     until_state(&receiver, RegistrationState::NotReady);
     let worker = lab.worker();
     assert_eq!((worker.fill, worker.control_signal), (1.0, -50.0));
-    lab.server.tick();
-    assert_eq!(lab.worker().slots_assigned, 0);
+    lab.until_slots(&[0]);
     assert!(!status(&receiver).ready);
 
     // Below the mark, but not by a quarter.
@@ -114,8 +112,7 @@ fn a_full_queue_is_told_and_wants_no_more() {
     until_state(&receiver, RegistrationState::NotReady);
     (0..3).for_each(|_| drop(receiver.recv()));
     until_state(&receiver, RegistrationState::Ready);
-    lab.server.tick();
-    assert_eq!(lab.worker().slots_assigned, 512);
+    lab.until_slots(&[512]);
 }
 
 /// Events that the consumer keeps fill the memory, not the queue.
@@ -201,14 +198,11 @@ fn two_share_a_load_balancer() {
     for receiver in [&one, &other] {
         until_state(receiver, RegistrationState::Ready);
     }
-    lab.server.tick();
-    let slots: Vec<u32> = lab.workers().iter().map(|worker| worker.slots_assigned).collect();
-    assert_eq!(slots, [256, 256]);
+    lab.until_slots(&[256, 256]);
     one.join();
     until_state(&other, RegistrationState::Ready);
-    lab.server.tick();
-    let worker = lab.worker();
-    assert_eq!((worker.name.as_str(), worker.slots_assigned), ("other", 512));
+    lab.until_slots(&[512]);
+    assert_eq!(lab.worker().name, "other");
 }
 
 /// Not ready first, but there, and receiving; seen in one of some attempts.
