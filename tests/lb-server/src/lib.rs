@@ -14,6 +14,7 @@
 //! | `plane` | the data plane: event number → epoch → slot → worker |
 //! | `tokens` | who may do what |
 //! | `report` | status, overview, version, time series |
+//! | `tcp` | connections that can end rudely |
 //! | `chains` | load balancers behind load balancers |
 //!
 //! It differs from real ones where tests want it to: tokens are kept as they
@@ -30,6 +31,7 @@ mod report;
 pub mod server;
 mod service;
 mod sessions;
+mod tcp;
 mod tokens;
 
 pub use certificates::Identity;

@@ -7,8 +7,8 @@
 //! `--plane` forwards events at this address. `--tls` writes `certificate.pem` and `authority.pem`, for `localhost` and
 //! `127.0.0.1`, into the folder. Each line on the standard input is a
 //! command, answered with `ok` or `error …`: `advance SECONDS`, `stop`,
-//! `restart`, `disconnect`, `silence CALL`, `reset CALL`. It ends with its
-//! input.
+//! `restart`, `disconnect`, `hang-up`, `silence CALL`, `reset CALL`. It ends
+//! with its input.
 #![forbid(unsafe_code)]
 
 use std::{
@@ -79,6 +79,7 @@ fn obey(server: &mut Server, line: &str) -> Outcome {
         "stop" => server.stop(),
         "restart" => server.restart()?,
         "disconnect" => server.disconnect(),
+        "hang-up" => server.hang_up(),
         "silence" => server.disturb(value, Fault::Silence, 1),
         "reset" => server.disturb(value, Fault::Reset, 1),
         other => return Err(format!("there is no command {other:?}").into()),

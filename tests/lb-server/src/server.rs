@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     io,
     net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicBool},
     thread::{self, JoinHandle},
     time::{Duration, SystemTime},
 };
@@ -15,7 +15,6 @@ use tokio::{
     io::{AsyncRead, AsyncWrite},
     runtime::{Builder, Runtime},
     sync::oneshot,
-    task::AbortHandle,
 };
 use tokio_rustls::TlsAcceptor;
 
@@ -25,6 +24,7 @@ use crate::{
     fault::{Fault, Faults},
     plane::Plane,
     service::serve,
+    tcp::{Connection, Tcp},
 };
 
 /// The server's time stands still between ticks, which come by hand or so
@@ -72,7 +72,7 @@ pub(crate) struct Shared {
     calls: Mutex<BTreeMap<String, usize>>,
     /// How far the clock was moved.
     ahead: Mutex<Duration>,
-    connections: Mutex<Vec<AbortHandle>>,
+    connections: Mutex<Vec<Connection>>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -214,13 +214,22 @@ impl Server {
     /// How many connections there are.
     pub fn connections(&self) -> usize {
         let mut connections = lock(&self.shared.connections);
-        connections.retain(|connection| !connection.is_finished());
+        connections.retain(|connection| !connection.is_over());
         connections.len()
     }
 
-    /// Breaks all connections.
+    /// Ends all connections, politely (FIN).
     pub fn disconnect(&self) {
-        lock(&self.shared.connections).drain(..).for_each(|connection| connection.abort());
+        self.end_connections(false);
+    }
+
+    /// Ends all connections by a reset (RST).
+    pub fn hang_up(&self) {
+        self.end_connections(true);
+    }
+
+    fn end_connections(&self, rude: bool) {
+        lock(&self.shared.connections).drain(..).for_each(|connection| connection.end(rude));
     }
 
     /// Stops it, and breaks all connections. What it knows it keeps.
@@ -283,6 +292,8 @@ fn main(
         loop {
             let Ok((tcp, _)) = listener.accept().await else { continue };
             let (acceptor, of) = (acceptor.clone(), shared.clone());
+            let rude = Arc::new(AtomicBool::new(false));
+            let tcp = Tcp::new(tcp, rude.clone());
             let connection = tokio::spawn(async move {
                 match acceptor {
                     None => speak(tcp, of).await,
@@ -294,7 +305,8 @@ fn main(
                     }
                 }
             });
-            lock(&shared.connections).push(connection.abort_handle());
+            let connection = Connection::new(connection.abort_handle(), rude);
+            lock(&shared.connections).push(connection);
         }
     });
     // Never sent, only dropped; all tasks go with the runtime.

@@ -131,6 +131,25 @@ fn a_closed_connection_is_replaced() {
     eventually(|| lb.version().map(drop));
 }
 
+/// By a reset, as a process that is killed or a firewall ends it.
+#[test]
+fn a_connection_that_is_hung_up_is_replaced() {
+    let server = server();
+    let mut raw = TcpStream::connect(server.address()).unwrap();
+    raw.set_read_timeout(Some(PATIENCE)).unwrap();
+    let begin = Instant::now();
+    while server.connections() == 0 {
+        assert!(begin.elapsed() < PATIENCE, "it is not accepted");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let lb = client(&server);
+    lb.version().unwrap();
+    server.hang_up();
+    let ended = io::copy(&mut raw, &mut io::sink()).expect_err("no good-bye");
+    assert_eq!(ended.kind(), io::ErrorKind::ConnectionReset);
+    eventually(|| lb.version().map(drop));
+}
+
 #[test]
 fn slow_and_silent() {
     let server = server();
