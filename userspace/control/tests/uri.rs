@@ -1,4 +1,5 @@
-//! The rows of `data-plane.md` §2.11, and where URIs come from.
+//! How URIs are written, what is none beyond the rows of `data-plane.md`
+//! §2.11, and where they come from.
 
 use std::{fs, net::SocketAddr};
 
@@ -79,26 +80,12 @@ fn other_spellings() {
 #[test]
 fn what_is_no_uri() {
     for (tail, because) in [
-        ("/lb/1?sync=10.0.0.1", "no port"),
-        ("/lb/1?sync=10.0.0.1:70000", "from 1 to 65535"),
-        ("/lb/1?sync=10.0.0.1:65536", "from 1 to 65535"),
         ("/lb/1?sync=10.0.0.1:0", "from 1 to 65535"),
-        ("/lb/1?sync=10.0.0.1:-1", "from 1 to 65535"),
         ("/lb/1?sync=10.0.0.1:%2B200", "from 1 to 65535"),
-        ("/lb/1?sync=10.0.0.1:19010abc", "from 1 to 65535"),
-        ("/lb/1?sync=10.0.0.1:", "from 1 to 65535"),
         ("/lb/1?sync=10.0.0.1:1-2", "from 1 to 65535"),
         ("/lb/1?data=10.0.0.1:9-3", "before its first"),
-        ("/lb/1?data=myhost.example.org", "no IP address"),
-        ("/lb/1?data=", "no IP address"),
-        ("/lb/1?data", "no IP address"),
-        ("/lb/1?foo=10.0.0.1", "no such parameter"),
-        ("/lb/1?SYNC=10.0.0.1:19010", "no such parameter"),
-        ("/lb/1?data=[10.0.0.1]:10000", "no IPv6 address"),
-        ("/lb/1?data=[2001:db8::1:10000", "not closed"),
         ("/lb/1?data=[fe80::1%25]", "no IPv6 address"),
         ("/lb/%f", "is not /lb/id"),
-        ("/foo/bar", "is not /lb/id"),
         ("/lb/1/2", "is not /lb/id"),
         ("/lb/a b", "character 35"),
         ("/lb/ä", "character 34"),
@@ -106,15 +93,6 @@ fn what_is_no_uri() {
         refused(&format!("{HEAD}{tail}"), because);
     }
     for (text, because) in [
-        ("ejfact://token@127.0.0.1:18020/lb/36", "ejfat://"),
-        ("ejfat:/127.0.0.1:18020/lb/1", "ejfat://"),
-        ("http://127.0.0.1:18020", "ejfat://"),
-        ("ejfat://token@127.0.0.1/lb/1", "no port"),
-        ("ejfat://token@127.0.0.1:/lb/1", "from 1 to 65535"),
-        ("ejfat://token@127.0.0.1:70000/lb/1", "from 1 to 65535"),
-        ("ejfat://token@127.0.0.1:99999999999/lb/1", "from 1 to 65535"),
-        ("ejfat://token@127.1:18020/lb/1", "looks like an IPv4"),
-        ("ejfat://token@0177.0.0.1:18020/lb/1", "looks like an IPv4"),
         ("ejfat://token@fd00::1:18020", "no brackets"),
         ("ejfat://token@[fd00::1:18020", "no address"),
         ("ejfat://token@[fd00::1]18020", "no port"),
