@@ -125,9 +125,26 @@ impl LoadBalancer {
         Self { inner: self.inner.with_timeout(timeout), thread: self.thread.clone() }
     }
 
+    /// See [`crate::LoadBalancer::with_uri`].
+    #[must_use]
+    pub fn with_uri(&self, uri: EjfatUri) -> Self {
+        Self { inner: self.inner.with_uri(uri), thread: self.thread.clone() }
+    }
+
     /// The URI, with what answers added to it.
     pub fn uri(&self) -> EjfatUri {
         self.inner.uri()
+    }
+
+    /// The same client for tasks of its [`runtime`](Self::runtime), which do
+    /// not keep it: they end with the last clone of this.
+    pub const fn client(&self) -> &crate::LoadBalancer {
+        &self.inner
+    }
+
+    /// That of its thread.
+    pub fn runtime(&self) -> &Handle {
+        &self.thread.handle
     }
 
     calls! {

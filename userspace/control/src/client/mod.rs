@@ -146,6 +146,16 @@ impl LoadBalancer {
         Self { timeout, ..self.clone() }
     }
 
+    /// The same connection, used with another URI of the same server: other
+    /// tokens, another load balancer, another session.
+    #[must_use]
+    pub fn with_uri(&self, uri: EjfatUri) -> Self {
+        let Shared { channel, connector, server, .. } = &*self.shared;
+        let (channel, connector) = (channel.clone(), connector.clone());
+        let shared = Shared { channel, connector, server: server.clone(), uri: Mutex::new(uri) };
+        Self { shared: shared.into(), timeout: self.timeout }
+    }
+
     /// The URI, with what answers added to it.
     pub fn uri(&self) -> EjfatUri {
         self.lock().clone()
