@@ -7,8 +7,8 @@
 //! `--plane` forwards events at this address. `--tls` writes `certificate.pem` and `authority.pem`, for `localhost` and
 //! `127.0.0.1`, into the folder. Each line on the standard input is a
 //! command, answered with `ok` or `error …`: `advance SECONDS`, `stop`,
-//! `restart`, `disconnect`, `hang-up`, `silence CALL`, `reset CALL`. It ends
-//! with its input.
+//! `restart`, `disconnect`, `hang-up`, `silence CALL`, `reset CALL`, `delay
+//! CALL SECONDS`. It ends with its input.
 #![forbid(unsafe_code)]
 
 use std::{
@@ -82,6 +82,11 @@ fn obey(server: &mut Server, line: &str) -> Outcome {
         "hang-up" => server.hang_up(),
         "silence" => server.disturb(value, Fault::Silence, 1),
         "reset" => server.disturb(value, Fault::Reset, 1),
+        "delay" => {
+            let (call, seconds) = value.split_once(' ').ok_or("delay which CALL, SECONDS?")?;
+            let later = Duration::try_from_secs_f64(seconds.parse()?)?;
+            server.disturb(call, Fault::Delay(later), 1);
+        }
         other => return Err(format!("there is no command {other:?}").into()),
     }
     Ok(())

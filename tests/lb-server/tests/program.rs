@@ -33,6 +33,8 @@ fn it_obeys_and_ends() {
         answer()
     };
     assert_eq!(tell("advance 100"), "ok");
+    assert_eq!(tell("delay Overview 0.001"), "ok");
+    assert!(tell("delay Overview").starts_with("error "));
     assert!(tell("dance").starts_with("error "));
     assert!(lb.overview().unwrap().is_empty(), "the reservation is over");
     drop(commands);
