@@ -54,6 +54,11 @@ xdpsar\.tests\..*
 EOF
 "$env/bin/stubtest" xdpsar --allowlist allowed --ignore-unused-allowlist
 
+# A load balancer to test with, which no wheel has.
+(cd "$here" && cargo build --quiet --locked -p xdpsar-lb-server)
+XDPSAR_LB_SERVER=$target/debug/xdpsar-lb-server
+export XDPSAR_LB_SERVER
+
 # tests ENVIRONMENT ARGUMENT...
 tests() {
     pytest=$1/bin/pytest

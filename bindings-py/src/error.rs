@@ -6,7 +6,10 @@
 use std::io;
 
 use pyo3::{prelude::*, types::PyDict};
-use xdpsar::{Error, SendError, SetupError, SetupErrorKind, UriError, UriErrorKind};
+use xdpsar::{
+    Error, SendError, SetupError, SetupErrorKind, UriError, UriErrorKind,
+    load_balancer::{self, ErrorKind, RpcCode},
+};
 
 /// An exception of `xdpsar._errors`.
 pub(crate) fn raise(py: Python<'_>, class: &str, message: String) -> PyErr {
@@ -33,6 +36,7 @@ pub(crate) fn from_library(py: Python<'_>, error: &Error) -> PyErr {
     match error {
         Error::Setup(error) => setup(py, error),
         Error::Uri(error) => uri(py, error),
+        Error::ControlPlane(error) => control(py, error),
         Error::Receive(_) => socket(py, message, os_error(error)),
         Error::Send(SendError::TooLong { .. }) => raise(py, "EventTooLong", message),
         Error::Stopped => raise(py, "Closed", message),
@@ -58,9 +62,49 @@ pub(crate) fn uri(py: Python<'_>, error: &UriError) -> PyErr {
     };
     build(py, class, error.to_string(), |more| {
         more.set_item("kind", error.kind.as_str())?;
-        more.set_item("code", py.import("xdpsar._errors")?.getattr("ErrorCode")?.getattr(code)?)?;
+        more.set_item("code", self::code(py, code)?)?;
         told(more, &error.asked, &error.found, &error.remedy)
     })
+}
+
+/// `RpcError`, and others for what was not sent: a failed call to the control
+/// plane.
+pub(crate) fn control(py: Python<'_>, error: &load_balancer::Error) -> PyErr {
+    let (class, code) = match (error.kind, error.code) {
+        (ErrorKind::Parse, _) => ("UsageError", "PARSE_ERROR"),
+        (ErrorKind::Parameter, _) => ("UsageError", "PARAMETER_ERROR"),
+        (ErrorKind::ParameterNotAvailable, _) => ("UriError", "PARAMETER_NOT_AVAILABLE"),
+        (ErrorKind::NotFound, _) => ("NotFound", "NOT_FOUND"),
+        (ErrorKind::Logic, _) => ("InternalError", "CAUGHT_EXCEPTION"),
+        (ErrorKind::System, _) => ("SetupError", "SYSTEM_ERROR"),
+        (ErrorKind::Data, _) => ("RpcError", "DATA_ERROR"),
+        (_, Some(RpcCode::DeadlineExceeded)) => ("RpcTimeout", "RPC_ERROR"),
+        (_, Some(RpcCode::PermissionDenied | RpcCode::Unauthenticated)) => {
+            ("RpcDenied", "RPC_ERROR")
+        }
+        _ => ("RpcError", "RPC_ERROR"),
+    };
+    build(py, class, error.to_string(), |more| {
+        match class {
+            "InternalError" => return Ok(()),
+            "SetupError" => {}
+            _ => more.set_item("code", self::code(py, code)?)?,
+        }
+        if class.starts_with("Rpc") {
+            more.set_item("rpc_code", error.code.map(|code| code.to_string()))?;
+        }
+        match class {
+            "UriError" => more.set_item("kind", "missing")?,
+            "NotFound" => more.set_item("kind", "not_found")?,
+            _ => {}
+        }
+        told(more, &error.asked, &error.found, &error.remedy)
+    })
+}
+
+/// A member of `xdpsar.ErrorCode`.
+fn code<'py>(py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
+    py.import("xdpsar._errors")?.getattr("ErrorCode")?.getattr(name)
 }
 
 /// `HeaderError`: bytes that are no such header.

@@ -16,6 +16,7 @@
 //! | `event` | an event, and its memory as a Python buffer |
 //! | `segmenter`, `sending` | sending: the class, and how it waits |
 //! | `ticket`, `receipt` | receipts of queued events, and callbacks |
+//! | `control` | the control plane's client |
 //! | `options` | keyword arguments to builders |
 //! | `uri` | EJFAT URIs, and which of our addresses face another one |
 //! | `headers` | what stands before an event's bytes on the wire |
@@ -37,6 +38,7 @@ mod batch;
 mod bench;
 #[allow(unsafe_code, reason = "fills Py_buffer structures")]
 mod buffer;
+mod control;
 mod error;
 #[allow(unsafe_code, reason = "fills Py_buffer structures and keeps what they point to")]
 mod event;
@@ -67,6 +69,7 @@ mod _native {
     use crate::{
         batch::PyBatch,
         bench::{drain, send_again},
+        control::{PyCall, PyControl},
         event::{PyEvent, rebuild_event},
         feed::{PyFeed, PyWorker},
         headers::{

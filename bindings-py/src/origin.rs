@@ -90,8 +90,8 @@ macro_rules! kinds {
 }
 
 kinds!(
-    batch, BATCHES; callbacks, CALLBACKS; event, EVENTS; export, EXPORTS; reassembler, REASSEMBLERS;
-    segmenter, SEGMENTERS; ticket, TICKETS; worker, WORKERS
+    batch, BATCHES; call, CALLS; callbacks, CALLBACKS; control, CONTROLS; event, EVENTS;
+    export, EXPORTS; reassembler, REASSEMBLERS; segmenter, SEGMENTERS; ticket, TICKETS; worker, WORKERS
 );
 
 /// What runs threads, and can be ended.

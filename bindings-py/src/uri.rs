@@ -55,6 +55,10 @@ impl PyEjfatUri {
         Ok(Self(uri.with_prefer_v6(prefer_v6)))
     }
 
+    pub(crate) const fn from_inner(uri: EjfatUri) -> Self {
+        Self(uri)
+    }
+
     fn revealed(token: Option<&Token>) -> Option<&str> {
         token.map(Token::reveal)
     }

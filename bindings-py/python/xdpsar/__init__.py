@@ -8,6 +8,8 @@
 
 `Reassembler` receives, by AF_XDP or sockets; each `Event` is a buffer
 that owns its memory. `Segmenter` sends whatever exports a buffer.
+`LoadBalancer` asks the control plane that spreads events over receivers;
+`xdpsar.aio` has the same for `asyncio`.
 NumPy is used where it is asked for, and not needed otherwise.
 """
 
@@ -32,6 +34,9 @@ from ._errors import (
     NotFound,
     NotPermitted,
     QueueFull,
+    RpcDenied,
+    RpcError,
+    RpcTimeout,
     SetupError,
     SocketError,
     UriError,
@@ -39,6 +44,7 @@ from ._errors import (
     XdpsarError,
     XdpsarTimeout,
 )
+from ._load_balancer import LoadBalancer, Reservation
 from ._native import (
     EjfatUri,
     Event,
@@ -84,6 +90,7 @@ __all__ = [
     "Forked",
     "HeaderError",
     "InternalError",
+    "LoadBalancer",
     "LostEvent",
     "NotFound",
     "NotPermitted",
@@ -93,6 +100,10 @@ __all__ = [
     "ReassemblerConfig",
     "ReassemblerOptions",
     "ReassemblerStats",
+    "Reservation",
+    "RpcDenied",
+    "RpcError",
+    "RpcTimeout",
     "Segmenter",
     "SegmenterConfig",
     "SegmenterOptions",

@@ -5,6 +5,7 @@ of xdpsar would expect.
 """
 
 from enum import IntEnum
+from typing import Any
 
 
 class ErrorCode(IntEnum):
@@ -128,6 +129,24 @@ class NotPermitted(SetupError, PermissionError):
     code = ErrorCode.SYSTEM_ERROR
 
 
+class RpcError(_Told, ConnectionError):
+    """A load balancer's control plane refused, could not be reached, or
+    answered nonsense. `found` has its words, without tokens."""
+
+    code = ErrorCode.RPC_ERROR
+
+    def __init__(self, message: str, *, rpc_code: str | None = None, **told: Any) -> None:
+        super().__init__(message, **told)
+        self.rpc_code = rpc_code
+        """gRPC's name of it: "PERMISSION_DENIED". None: the answer was
+        nonsense."""
+
+
+class RpcDenied(RpcError, PermissionError):
+    """The token was refused. Of one that was good before, this says that its
+    reservation or session is gone."""
+
+
 class EventTooLong(XdpsarError, ValueError):
     """Longer than the 4294967295 bytes that the wire format has room for."""
 
@@ -138,6 +157,12 @@ class XdpsarTimeout(XdpsarError, TimeoutError):
     """It did not happen in time."""
 
     code = ErrorCode.UNDEFINED
+
+
+class RpcTimeout(RpcError, XdpsarTimeout):
+    """The control plane did not answer in time."""
+
+    code = ErrorCode.RPC_ERROR
 
 
 class Closed(XdpsarError, RuntimeError):

@@ -1,13 +1,28 @@
+from datetime import datetime
 from ctypes import Array, Structure, Union
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from ipaddress import IPv4Address, IPv6Address
 from os import PathLike
 from types import TracebackType
-from typing import Any, Final, Literal, Self, TypeAlias, TypeVar, Unpack, final, overload
+from typing import Any, Final, Generic, Literal, Self, TypeAlias, TypeVar, Unpack, final, overload
 
 from typing_extensions import Buffer, CapsuleType, disjoint_base
 
 from ._config import ReassemblerOptions, SegmenterOptions
+from ._lb_types import (
+    AnyIp,
+    ChainGraph,
+    Ip,
+    Overview,
+    ReachOptions,
+    Reserved,
+    Reset,
+    Series,
+    Session,
+    Status,
+    TokenDetails,
+    Version,
+)
 from ._stats import BackendInfo, EventInfo, LostEvent, ReassemblerStats, SegmenterStats
 from ._uri import TokenKind
 
@@ -15,6 +30,8 @@ __version__: Final[str]
 
 _Ip: TypeAlias = str | IPv4Address | IPv6Address
 _Address: TypeAlias = tuple[str, int]
+_T = TypeVar("_T")
+_Slots: TypeAlias = list[tuple[int | None, int]]
 _CT = TypeVar("_CT", bound=Structure | Union | Array[Any])
 
 @final
@@ -599,6 +616,94 @@ class SyncHeader:
     def rate_hz(self) -> int: ...
     @property
     def unix_time_ns(self) -> int: ...
+
+@final
+class Call(Generic[_T]):
+    """A call to the control plane, under way. To drop it is to give it up."""
+
+    def wait(self) -> _T:
+        """Its answer, once there is one."""
+    def result(self) -> _T:
+        """Its answer, which is there."""
+    def fileno(self) -> int:
+        """Readable as soon as there is an answer."""
+    def cancel(self) -> None:
+        """Gives it up; what it did nevertheless is taken back, where it would
+        stay: a reservation, a worker."""
+
+@final
+class ControlPlane:
+    """`xdpsar.LoadBalancer` and its twin have its calls answered."""
+
+    def __new__(cls, uri: EjfatUri | str, **reach: Unpack[ReachOptions]) -> Self: ...
+    @property
+    def uri(self) -> EjfatUri: ...
+    @property
+    def closed(self) -> bool: ...
+    def with_uri(self, uri: EjfatUri | str) -> ControlPlane: ...
+    def with_timeout(self, timeout: float) -> ControlPlane: ...
+    def close(self) -> None: ...
+    def reserve(
+        self,
+        name: str,
+        until: datetime | None,
+        senders: Iterable[AnyIp],
+        ip_family: str,
+        strategy: str | None,
+    ) -> Call[Reserved]: ...
+    def get(self, lb_id: str | None) -> Call[Reserved]: ...
+    def free(self, lb_id: str | None) -> Call[None]: ...
+    def extend(self, until: datetime | None, lb_id: str | None) -> Call[datetime | None]: ...
+    def reset(self, what: tuple[bool, bool, bool, bool], lb_id: str | None) -> Call[Reset]: ...
+    def senders(
+        self, add: bool, senders: Iterable[AnyIp] | None, lb_id: str | None
+    ) -> Call[list[Ip]]: ...
+    def status(self, lb_id: str | None) -> Call[Status]: ...
+    def overview(self) -> Call[tuple[Overview, ...]]: ...
+    def version(self) -> Call[Version]: ...
+    def register(
+        self,
+        name: str,
+        address: AnyIp,
+        port: int,
+        ports: int,
+        keep_lb_header: bool,
+        weight: float,
+        factors: tuple[float, float],
+        slot_demands: _Slots,
+        lb_id: str | None,
+    ) -> Call[Session]: ...
+    def send_state(
+        self,
+        state: tuple[float, float, bool],
+        at: datetime | None,
+        counters: Sequence[int],
+        session: str | None,
+    ) -> Call[None]: ...
+    def deregister(self, session: str | None) -> Call[None]: ...
+    def set_slot_demands(
+        self, sessions: list[tuple[str, _Slots]], lb_id: str | None
+    ) -> Call[None]: ...
+    def series(
+        self, paths: list[str] | None, since: datetime | None, lb_id: str | None
+    ) -> Call[tuple[Series, ...]]: ...
+    def create_token(
+        self, name: str, permissions: list[tuple[int, int, str]]
+    ) -> Call[str]: ...
+    def token_permissions(self, which: int | str | None) -> Call[TokenDetails]: ...
+    def child_tokens(self, which: int | str | None) -> Call[tuple[TokenDetails, ...]]: ...
+    def revoke_token(self, which: int | str) -> Call[None]: ...
+    def chain(
+        self,
+        upstream: EjfatUri | str,
+        ip_family: str,
+        weight: float,
+        factors: tuple[float, float],
+        slot_demands: _Slots,
+        lb_id: str | None,
+    ) -> Call[str]: ...
+    def unchain(self, chain_id: str, lb_id: str | None) -> Call[None]: ...
+    def chain_graph(self, lb_id: str | None) -> Call[ChainGraph]: ...
 
 def local_address_towards(to: _Ip) -> str:
     """The address of this host that datagrams to another one leave from: the

@@ -5,14 +5,34 @@ import json
 import sys
 from typing import Any
 
-from .. import EjfatUri, TokenKind, XdpsarError, _native, local_address_towards
+from .. import EjfatUri, LoadBalancer, TokenKind, XdpsarError, _native, local_address_towards
 from . import carry_out, parser, print_json, print_table
 
 
 def options() -> argparse.ArgumentParser:
     made = parser("xdpsar-open", "Takes an EJFAT URI apart, and finds the way to what it names.")
     made.add_argument("--uri", help="default: that of the environment's EJFAT_URI")
+    made.add_argument("--timeout", type=float, default=5.0, help="of the control plane, in seconds")
+    made.add_argument("--cafile", help="certificates to believe instead of the system's: PEM")
+    made.add_argument("--no-verify", action="store_true", help="do not check its certificate")
     return made
+
+
+def version(uri: EjfatUri, options: argparse.Namespace) -> tuple[dict[str, str] | None, str | None]:
+    """The control plane's, or why it is not known."""
+    if not any(uri.token(kind) for kind in TokenKind):
+        return None, "the URI has no token to ask with"
+    try:
+        with LoadBalancer(
+            uri,
+            timeout=options.timeout,
+            connect_timeout=options.timeout,
+            cafile=options.cafile,
+            verify=not options.no_verify,
+        ) as lb:
+            return lb.version()._asdict(), None
+    except XdpsarError as error:
+        return None, str(error)
 
 
 def address(found: tuple[str, int] | None) -> str | None:
@@ -45,6 +65,7 @@ def tool(options: argparse.Namespace) -> int:
     towards = [ip for ip, _ in ([uri.data] if uri.data else []) + control]
     ip = local_ip(towards)
     interface = interface_of(ip)
+    server, why_not = version(uri, options)
     document = {
         "uri": repr(uri),
         "control_plane": [address(one) for one in control],
@@ -57,14 +78,13 @@ def tool(options: argparse.Namespace) -> int:
         "local_ip": ip,
         "interface": interface and interface["name"],
         "mtu": interface and interface["mtu"],
-        # No client of the control plane is part of this build.
-        "control_plane_version": None,
+        "control_plane_version": server,
+        "control_plane_error": why_not,
     }
     if options.json:
         print_json(document)
         return 0
     rows = [(name.replace("_", " "), told(value)) for name, value in document.items()]
-    rows[-1] = (rows[-1][0], "not in this build")
     print_table(rows)
     return 0
 
@@ -72,6 +92,8 @@ def tool(options: argparse.Namespace) -> int:
 def told(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(value) or "-"
+    if isinstance(value, dict):
+        return ", ".join(f"{name.replace('_', ' ')} {part}" for name, part in value.items())
     return "-" if value in (None, "") else str(value)
 
 

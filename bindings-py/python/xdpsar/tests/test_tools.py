@@ -6,12 +6,14 @@ import platform
 import subprocess
 import sys
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import xdpsar
 
+from . import lb
 from .conftest import PATIENCE
 
 UNPRIVILEGED = ["setpriv", "--inh-caps=-all", "--bounding-set=-all"] if os.geteuid() == 0 else []
@@ -116,7 +118,7 @@ def test_console_scripts() -> None:
         assert callable(script.load())
 
 
-URI = "ejfats://secret@127.0.0.2:18347/lb/36?data=127.0.0.1:19522&sync=127.0.0.1:19010"
+URI = "ejfats://127.0.0.2:18347/lb/36?data=127.0.0.1:19522&sync=127.0.0.1:19010"
 
 
 def test_open() -> None:
@@ -124,13 +126,28 @@ def test_open() -> None:
     assert set(found) == {
         "uri", "control_plane", "lb_id", "lb_name", "data", "sync", "session_id", "tokens",
         "local_ip", "interface", "mtu", "control_plane_version",
+        "control_plane_error",
     }  # fmt: skip
     assert found["control_plane"] == ["127.0.0.2:18347"] and found["lb_id"] == "36"
     assert found["data"] == "127.0.0.1:19522" and found["sync"] == "127.0.0.1:19010"
     assert found["local_ip"] == "127.0.0.1" and found["control_plane_version"] is None
-    for shown in (run("open", "--uri", URI)[0], json.dumps(found)):
-        assert "secret" not in shown
-    assert "not in this build" in run("open", "--uri", URI)[0]
+    assert "no token" in run("open", "--uri", URI)[0]
+
+
+def test_open_asks_the_control_plane(tmp_path: Path) -> None:
+    with lb.Server("--tls", str(tmp_path)) as server:
+        options = ("--uri", server.uri, "--timeout", "60")
+        trusting = (*options, "--cafile", str(tmp_path / "authority.pem"))
+        found = document("open", *trusting)
+        assert set(found["control_plane_version"]) == {"commit", "build", "compat_tag"}
+        assert found["control_plane_error"] is None
+        assert "compat tag" in run("open", *trusting)[0]
+        assert document("open", *options, "--no-verify")["control_plane_version"]
+        unknown = document("open", *options)
+        assert unknown["control_plane_version"] is None
+        assert "certificate" in unknown["control_plane_error"]
+        for shown in (run("open", *options)[0], json.dumps([found, unknown])):
+            assert lb.TOKEN not in shown
 
 
 def test_open_finds_the_environments(monkeypatch: pytest.MonkeyPatch) -> None:

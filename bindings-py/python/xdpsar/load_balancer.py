@@ -1,0 +1,46 @@
+"""What load balancers are told and tell: see `xdpsar.LoadBalancer`."""
+
+from ._lb_types import (
+    ChainGraph,
+    ChainLink,
+    Counters,
+    HealthIssue,
+    Level,
+    Overview,
+    Permission,
+    Reserved,
+    Reset,
+    Resource,
+    Series,
+    Session,
+    SlotRange,
+    Status,
+    TokenDetails,
+    Version,
+    WorkerStatus,
+)
+from ._load_balancer import LoadBalancer, Reservation, Senders, Tokens
+
+__all__ = [
+    "ChainGraph",
+    "ChainLink",
+    "Counters",
+    "HealthIssue",
+    "Level",
+    "LoadBalancer",
+    "Overview",
+    "Permission",
+    "Reservation",
+    "Reserved",
+    "Reset",
+    "Resource",
+    "Senders",
+    "Series",
+    "Session",
+    "SlotRange",
+    "Status",
+    "TokenDetails",
+    "Tokens",
+    "Version",
+    "WorkerStatus",
+]
