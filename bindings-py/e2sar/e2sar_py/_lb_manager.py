@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-import copy
+import re
 import sys
 from collections.abc import Callable, Sequence
+from datetime import datetime, timezone
 from math import inf
-from typing import Any, TypeVar
+from typing import Any, Literal, TypedDict, TypeVar
 
-from ._address import AnyAddress, IPAddress, address_and_port, host_and_port
+import xdpsar
+
+from . import _lb_answers
+from ._address import AnyAddress, address_and_port
 from ._convert import f32, f64, i32, instance_of, list_of, text, texts, truth, u16, u32
 from ._enum import E2SARErrorc
-from ._errors import E2SARException, refuse
+from ._lb_caller import ADMIN, INSTANCE, SESSION, Addresses, Caller
 from ._lb_data import (
     LBStatus,
     LoadBalancerStatusReply,
     OverviewEntry,
     OverviewReply,
     SslCredentialsOptions,
+    TimeseriesResult,
     TokenPermission,
     WorkerStats,
     WorkerStatus,
@@ -33,63 +38,46 @@ from ._results import (
     Result,
 )
 from ._timestamp import Timestamp
-from ._uri import EjfatURI
 
-R = TypeVar("R", bound=Result[Any])
-
-Addresses = Sequence[str] | Callable[[], list[str]]
-
-# Which token a call needs.
-_ADMIN = EjfatURI.get_admin_token
-_INSTANCE = EjfatURI.get_instance_token
-_SESSION = EjfatURI.get_session_token
+T = TypeVar("T")
 
 _LOWEST_PORT = 1025
-_FAMILIES = (0, 1, 2)
-"""Both, IPv4, IPv6."""
+_FAMILIES: tuple[Literal["dual", "v4", "v6"], ...] = ("dual", "v4", "v6")
+"""By number."""
+
+
+_ALL_SERIES = re.compile(r"/lb/([^/*]+)/\*")
+"""Of a load balancer. Servers expand no wildcards, whatever they say."""
+
+
+class _Share(TypedDict):
+    weight: float
+    ports: int
+    min_factor: float
+    max_factor: float
+    keep_lb_header: bool
 
 
 class _Version(Result[tuple[str, str, str]]):
     __slots__ = ()
 
 
-class LBManager:
+class _Status(Result[LoadBalancerStatusReply]):
+    __slots__ = ()
+
+
+class _Overview(Result[OverviewReply]):
+    __slots__ = ()
+
+
+class LBManager(Caller):
     """The control plane's client. It does not connect before the first call."""
 
-    __slots__ = ("_address", "_options", "_uri", "_validate")
-
-    def __init__(
-        self,
-        cpuri: EjfatURI,
-        validate_server: bool = True,
-        use_host_address: bool = False,
-        opts: SslCredentialsOptions | None = None,
-    ) -> None:
-        self._uri = copy.copy(instance_of(EjfatURI, cpuri))
-        # Certificates are for names.
-        by_address = truth(use_host_address)
-        self._validate = truth(validate_server) and not by_address
-        self._options = instance_of(
-            SslCredentialsOptions, SslCredentialsOptions() if opts is None else opts
-        )
-        host = self._uri.get_cp_host()
-        if host.has_value() and not by_address:
-            self._address = host_and_port(*host.value())
-        else:
-            ip, port = self._uri.get_cp_addr().value()
-            self._address = f"ipv{6 if ip.is_v6() else 4}:///{host_and_port(ip, port)}"
-
-    def get_uri(self) -> EjfatURI:
-        """Its URI: not a copy; calls complete it."""
-        return self._uri
-
-    def get_addr_string(self) -> str:
-        """Where the control plane is."""
-        return self._address
+    __slots__ = ()
 
     def get_version(self) -> tuple[str, str, str]:
         """The control plane's: commit, build, compatibility tag."""
-        return self._call(_Version, "get_version", _ADMIN).value()
+        return self._call(_Version, "get_version", ADMIN, lambda lb: tuple(lb.version())).value()
 
     def reserve_lb_in_seconds(
         self, lb_id: str, seconds: float, senders: Sequence[str], ip_family: int = 0
@@ -97,16 +85,32 @@ class LBManager:
         """Reserves a load balancer by a name of one's choice, for so many
         seconds; 0: without an end."""
         name, duration, families = text(lb_id), f64(seconds), i32(ip_family)
+        addresses = texts(senders)
+
+        def reserve(lb: xdpsar.LoadBalancer) -> int:
+            reservation = lb.reserve(
+                name,
+                duration=duration or None,
+                senders=addresses,
+                ip_family=_FAMILIES[families],
+            )
+            self._learn(lb)
+            return reservation.reserved.fpga_lb_id
+
         return self._call(
             E2SARResultUInt32,
             "reserve_lb",
-            _ADMIN,
+            ADMIN,
+            reserve,
             need=(
                 (bool(name), "a reservation has a name"),
                 (0 <= duration < inf, f"{duration} is no duration in seconds"),
-                (families in _FAMILIES, f"{families} is not 0 (both), 1 (IPv4) or 2 (IPv6)"),
+                (
+                    0 <= families < len(_FAMILIES),
+                    f"{families} is not 0 (both), 1 (IPv4) or 2 (IPv6)",
+                ),
             ),
-            addresses=texts(senders),
+            addresses=addresses,
         )
 
     def get_lb(self) -> E2SARResultInt:
@@ -115,7 +119,13 @@ class LBManager:
 
     def get_lb_by_id(self, lb_id: str) -> E2SARResultInt:
         """The same for that one."""
-        return self._call(E2SARResultInt, "get_lb", _ADMIN, lb_id=text(lb_id))
+        lb_id = text(lb_id)
+
+        def get(lb: xdpsar.LoadBalancer) -> int:
+            lb.get(lb_id or None)
+            return self._learn(lb)
+
+        return self._call(E2SARResultInt, "get_lb", ADMIN, get, lb_id=lb_id)
 
     def free_lb(self) -> E2SARResultInt:
         """Ends the reservation."""
@@ -123,7 +133,10 @@ class LBManager:
 
     def free_lb_by_id(self, lb_id: str) -> E2SARResultInt:
         """The same for that one."""
-        return self._call(E2SARResultInt, "free_lb", _ADMIN, lb_id=text(lb_id))
+        lb_id = text(lb_id)
+        return self._call(
+            E2SARResultInt, "free_lb", ADMIN, lambda lb: _done(lb.free, lb_id or None), lb_id=lb_id
+        )
 
     def get_lb_status(self) -> LoadBalancerStatusReply | None:
         """The load balancer's state; None, and a message on stderr, if it
@@ -132,14 +145,20 @@ class LBManager:
 
     def get_lb_status_by_id(self, lb_id: str) -> LoadBalancerStatusReply | None:
         """The same for that one."""
-        _tell(self._call(E2SARResultInt, "get_lb_status", _ADMIN, lb_id=text(lb_id)))
-        return None
+        lb_id = text(lb_id)
+
+        def get(lb: xdpsar.LoadBalancer) -> LoadBalancerStatusReply:
+            return _lb_answers.status(lb.status(lb_id or None))
+
+        return _told(self._call(_Status, "get_lb_status", ADMIN, get, lb_id=lb_id))
 
     def get_lb_overview(self) -> OverviewReply | None:
         """All load balancers' state; None, and a message on stderr, if it
         cannot be had."""
-        _tell(self._call(E2SARResultInt, "get_lb_overview", _ADMIN))
-        return None
+        def get(lb: xdpsar.LoadBalancer) -> OverviewReply:
+            return _lb_answers.overview(lb.overview())
+
+        return _told(self._call(_Overview, "get_lb_overview", ADMIN, get))
 
     @staticmethod
     def get_sender_addresses(reply: LoadBalancerStatusReply) -> list[str]:
@@ -188,9 +207,9 @@ class LBManager:
         keep_lb_header: bool = False,
     ) -> E2SARResultInt:
         """Makes a worker of whoever receives there."""
-        _ip, port = address_and_port(node_ip_port)
-        _conditions(weight, source_count, min_factor, max_factor, keep_lb_header)
-        return self._register("register_worker", text(node_name), port)
+        ip, port = address_and_port(node_ip_port)
+        share = _share(weight, source_count, min_factor, max_factor, keep_lb_header)
+        return self._register("register_worker", text(node_name), lambda: ip, port, share)
 
     def register_worker_self(
         self,
@@ -204,14 +223,17 @@ class LBManager:
         keep_lb_header: bool = False,
     ) -> E2SARResultInt:
         """The same for this machine."""
-        _conditions(weight, source_count, min_factor, max_factor, keep_lb_header)
+        share = _share(weight, source_count, min_factor, max_factor, keep_lb_header)
+        own = self._own_addresses(truth(v6))
         return self._register(
-            "register_worker_self", text(node_name), u16(port), self._own_addresses(truth(v6))
+            "register_worker_self", text(node_name), lambda: own()[0], u16(port), share
         )
 
     def deregister_worker(self) -> E2SARResultInt:
         """It is a worker no more."""
-        return self._call(E2SARResultInt, "deregister_worker", _SESSION, lb_id="")
+        return self._call(
+            E2SARResultInt, "deregister_worker", SESSION, lambda lb: _done(lb.deregister), lb_id=""
+        )
 
     def send_state(
         self,
@@ -221,9 +243,8 @@ class LBManager:
         stats: WorkerStats | None = None,
     ) -> E2SARResultInt:
         """Tells how a worker is, now. `fill_percent` is 0 to 1."""
-        return self.send_state_with_timestamp(
-            fill_percent, control_signal, is_ready, Timestamp(), stats
-        )
+        now = Timestamp._at(datetime.now(timezone.utc))
+        return self.send_state_with_timestamp(fill_percent, control_signal, is_ready, now, stats)
 
     def send_state_with_timestamp(
         self,
@@ -234,12 +255,17 @@ class LBManager:
         stats: WorkerStats | None = None,
     ) -> E2SARResultInt:
         """The same as of then."""
-        fill = f32(fill_percent)
-        f32(control_signal), truth(is_ready), instance_of(Timestamp, timestamp)
-        if stats is not None:
-            instance_of(WorkerStats, stats)
+        fill, signal, ready = f32(fill_percent), f32(control_signal), truth(is_ready)
+        at = instance_of(Timestamp, timestamp)
+        told = None if stats is None else instance_of(WorkerStats, stats)
         need = ((0.0 <= fill <= 1.0, f"a fill of {fill} is not within 0 to 1"),)
-        return self._call(E2SARResultInt, "send_state", _SESSION, need=need, lb_id="")
+
+        def send(lb: xdpsar.LoadBalancer) -> int:
+            counters = _lb_answers.counters(told)
+            lb.send_state(fill, signal, ready=ready, at=at._time(), counters=counters)
+            return 0
+
+        return self._call(E2SARResultInt, "send_state", SESSION, send, need=need, lb_id="")
 
     def create_token(self, name: str, permissions: Sequence[TokenPermission]) -> E2SARResultString:
         """A new token."""
@@ -248,43 +274,49 @@ class LBManager:
             (bool(text(name)), "a token has a name"),
             (bool(allowed), "a token has permissions"),
         )
-        return self._call(E2SARResultString, "create_token", _ADMIN, need=need)
+
+        def create(lb: xdpsar.LoadBalancer) -> str:
+            return lb.tokens.create(name, map(_lb_answers.permission, allowed))
+
+        return self._call(E2SARResultString, "create_token", ADMIN, create, need=need)
 
     def list_token_permissions_by_id(self, token_id: int) -> E2SARResultTokenDetails:
         """What a token allows."""
-        u32(token_id)
-        return self._call(E2SARResultTokenDetails, "list_token_permissions", _ADMIN)
+        return self._token(u32(token_id))
 
     def list_token_permissions_by_string(self, token: str) -> E2SARResultTokenDetails:
         """What a token allows."""
-        text(token)
-        return self._call(E2SARResultTokenDetails, "list_token_permissions", _ADMIN)
+        return self._token(text(token))
 
     def list_child_tokens_by_id(self, parent_token_id: int) -> E2SARResultListOfTokenDetails:
         """Tokens that were made with it."""
-        u32(parent_token_id)
-        return self._call(E2SARResultListOfTokenDetails, "list_child_tokens", _ADMIN)
+        return self._children(u32(parent_token_id))
 
     def list_child_tokens_by_string(self, parent_token: str) -> E2SARResultListOfTokenDetails:
         """Tokens that were made with it."""
-        text(parent_token)
-        return self._call(E2SARResultListOfTokenDetails, "list_child_tokens", _ADMIN)
+        return self._children(text(parent_token))
 
     def revoke_token_by_id(self, token_id: int) -> E2SARResultInt:
         """It allows nothing any more."""
-        u32(token_id)
-        return self._call(E2SARResultInt, "revoke_token", _ADMIN)
+        return self._revoke(u32(token_id))
 
     def revoke_token_by_string(self, token: str) -> E2SARResultInt:
         """It allows nothing any more."""
-        text(token)
-        return self._call(E2SARResultInt, "revoke_token", _ADMIN)
+        return self._revoke(text(token))
 
     def timeseries(self, path: str, since: Timestamp) -> E2SARResultTimeseriesResult:
         """Counters of the load balancer from then on."""
-        instance_of(Timestamp, since)
+        begin = instance_of(Timestamp, since)
         need = ((bool(text(path)), "a series has a path"),)
-        return self._call(E2SARResultTimeseriesResult, "timeseries", _ADMIN, need=need)
+
+        def get(lb: xdpsar.LoadBalancer) -> TimeseriesResult:
+            # To servers, time 0 is no time.
+            at = max(begin._time(), datetime.fromtimestamp(1, timezone.utc))
+            every = _ALL_SERIES.fullmatch(path)
+            found = lb.series(every[1], at) if every else lb.timeseries(path, at)
+            return _lb_answers.timeseries(begin, found)
+
+        return self._call(E2SARResultTimeseriesResult, "timeseries", ADMIN, get, need=need)
 
     @staticmethod
     def make_ssl_options(root: str, key: str, cert: str) -> E2SARResultSslCredentialsOptions:
@@ -305,64 +337,79 @@ class LBManager:
             )
         return E2SARResultSslCredentialsOptions._ok(SslCredentialsOptions(*parts))
 
+    def _token(self, which: int | str) -> E2SARResultTokenDetails:
+        return self._call(
+            E2SARResultTokenDetails,
+            "list_token_permissions",
+            ADMIN,
+            lambda lb: _lb_answers.details(lb.tokens.list(which)),
+        )
+
+    def _children(self, which: int | str) -> E2SARResultListOfTokenDetails:
+        return self._call(
+            E2SARResultListOfTokenDetails,
+            "list_child_tokens",
+            ADMIN,
+            lambda lb: [_lb_answers.details(one) for one in lb.tokens.children(which)],
+        )
+
+    def _revoke(self, which: int | str) -> E2SARResultInt:
+        return self._call(
+            E2SARResultInt, "revoke_token", ADMIN, lambda lb: _done(lb.tokens.revoke, which)
+        )
+
     def _own_addresses(self, v6: bool) -> Callable[[], list[str]]:
         return lambda: self._uri.get_dp_local_addrs(v6)
 
     def _senders(self, name: str, given: Addresses) -> E2SARResultInt:
-        return self._call(E2SARResultInt, name, _INSTANCE, lb_id="", addresses=given)
+        found: list[str] = []
+
+        def addresses() -> list[str]:
+            found[:] = given() if callable(given) else given
+            return found
+
+        def change(lb: xdpsar.LoadBalancer) -> int:
+            act = lb.senders.add if name.startswith("add") else lb.senders.remove
+            return _done(act, found)
+
+        return self._call(E2SARResultInt, name, INSTANCE, change, lb_id="", addresses=addresses)
 
     def _register(
-        self, call: str, name: str, port: int, addresses: Addresses = ()
+        self, call: str, name: str, to: Callable[[], AnyAddress], port: int, share: _Share
     ) -> E2SARResultInt:
         need = (
             (bool(name), "a worker has a name"),
             (port >= _LOWEST_PORT, f"port {port} is below {_LOWEST_PORT}"),
         )
-        return self._call(E2SARResultInt, call, _INSTANCE, need=need, lb_id="", addresses=addresses)
 
-    def _call(
-        self,
-        of: type[R],
-        name: str,
-        token: Callable[[EjfatURI], E2SARResultString],
-        *,
-        need: Sequence[tuple[bool, str]] = (),
-        lb_id: str | None = None,
-        addresses: Addresses = (),
-    ) -> R:
-        """Checks what a call needs, the token first, and makes it."""
-        try:
-            token(self._uri).value()
-            if lb_id == "" and not self._uri.lb_id:
-                refuse(
-                    E2SARErrorc.ParameterNotAvailable,
-                    f"Load balancer ID not available for {name}(): reserve one, or name it",
-                )
-            for holds, message in need:
-                if not holds:
-                    refuse(E2SARErrorc.ParameterError, f"{name}(): {message}")
-            for one in addresses() if callable(addresses) else addresses:
-                IPAddress.from_string(one)
-        except E2SARException as error:
-            return of._caught(error)
-        return of._failed(
-            E2SARErrorc.RPCError,
-            f"Error connecting to LB CP in {name}(): this version of xdpsar has no client for the "
-            f"control plane; nothing was sent to {self._address}",
-        )
+        def register(lb: xdpsar.LoadBalancer) -> int:
+            lb.register(name, str(to()), port, **share)
+            return self._learn(lb)
 
+        return self._call(E2SARResultInt, call, INSTANCE, register, need=need, lb_id="")
 
-def _conditions(
+def _share(
     weight: float, source_count: int, min_factor: float, max_factor: float, keep_lb_header: bool
-) -> None:
-    for number in (weight, min_factor, max_factor):
-        f32(number)
-    u16(source_count)
-    truth(keep_lb_header)
+) -> _Share:
+    return {
+        "weight": f32(weight),
+        "ports": 1 << get_port_range(u16(source_count)),
+        "min_factor": f32(min_factor),
+        "max_factor": f32(max_factor),
+        "keep_lb_header": truth(keep_lb_header),
+    }
 
 
-def _tell(result: E2SARResultInt) -> None:
+def _done(call: Callable[..., None], *arguments: object, **options: object) -> int:
+    call(*arguments, **options)
+    return 0
+
+
+def _told(result: Result[T]) -> T | None:
+    if result.has_value():
+        return result.value()
     print(result.error().message, file=sys.stderr)
+    return None
 
 
 def _whole(path: str) -> str:

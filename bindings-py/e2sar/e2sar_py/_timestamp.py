@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
+from typing import Self
 
 from ._convert import i32, i64
+
+
+_BEGIN = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
 class Timestamp:
@@ -16,6 +20,23 @@ class Timestamp:
 
     def __init__(self) -> None:
         self._seconds = self._nanos = 0
+
+    @classmethod
+    def _at(cls, time: datetime | None) -> Self:
+        made = cls()
+        if time is not None:
+            since = time - _BEGIN
+            made._seconds = since // timedelta(seconds=1)
+            made._nanos = since % timedelta(seconds=1) // timedelta(microseconds=1) * 1000
+        return made
+
+    def _time(self) -> datetime:
+        """The same for Python; what is before 1970, or beyond, is its end."""
+        try:
+            since = timedelta(seconds=self._seconds, microseconds=self._nanos // 1000)
+            return max(_BEGIN, _BEGIN + since)
+        except OverflowError:
+            return _BEGIN if self._seconds < 0 else datetime.max.replace(tzinfo=timezone.utc)
 
     def get_seconds(self) -> int:
         """Whole seconds."""

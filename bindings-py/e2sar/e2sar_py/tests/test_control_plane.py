@@ -254,7 +254,9 @@ def test_the_uri_is_a_live_view_of_a_copy() -> None:
 
 NODE = ("node", (IPAddress.from_string("127.0.0.1"), 10000), 0.5, 10, 1.0, 1.0)
 SELF = ("node", 10000, 0.5, 10, 1.0, 1.0)
-PERMISSIONS = [TokenPermission(EjfatURI.admin, "", EjfatURI._read_only_)]
+PERMISSIONS = [TokenPermission(EjfatURI.admin, "1", EjfatURI._read_only_)]
+THEN = Timestamp()
+THEN.set_seconds(1_700_000_000)
 ADMIN, INSTANCE, SESSION = "Admin", "Instance", "Session"
 
 CALLS: list[tuple[str, str, tuple[Any, ...]]] = [
@@ -275,14 +277,14 @@ CALLS: list[tuple[str, str, tuple[Any, ...]]] = [
     (SESSION, "deregister_worker", ()),
     (SESSION, "send_state", (0.8, 1.0, True)),
     (SESSION, "send_state", (1, 0, 1, WorkerStats())),
-    (SESSION, "send_state_with_timestamp", (0.0, 1.0, True, Timestamp(), WorkerStats())),
+    (SESSION, "send_state_with_timestamp", (0.0, 1.0, True, THEN, WorkerStats())),
     (ADMIN, "create_token", ("mine", PERMISSIONS)),
     (ADMIN, "list_token_permissions_by_id", (7,)),
-    (ADMIN, "list_token_permissions_by_string", ("token",)),
+    (ADMIN, "list_token_permissions_by_string", ("other",)),
     (ADMIN, "list_child_tokens_by_id", (7,)),
-    (ADMIN, "list_child_tokens_by_string", ("token",)),
+    (ADMIN, "list_child_tokens_by_string", ("other",)),
     (ADMIN, "revoke_token_by_id", (7,)),
-    (ADMIN, "revoke_token_by_string", ("token",)),
+    (ADMIN, "revoke_token_by_string", ("other",)),
     (ADMIN, "timeseries", ("/lb/1/*", Timestamp())),
 ]
 
@@ -291,6 +293,7 @@ def all_tokens() -> LBManager:
     uri = EjfatURI(WHOLE)
     uri.set_instance_token("instance")
     uri.set_session_token("session")
+    uri.session_id = "7"
     return LBManager(uri)
 
 
@@ -303,7 +306,7 @@ def test_calls(token: str, name: str, arguments: tuple[Any, ...]) -> None:
     result = getattr(all_tokens(), name)(*arguments)
     assert result.error().code == E2SARErrorc.RPCError
     assert result.error().message.startswith("Error connecting to LB CP in ")
-    assert "ipv4:///127.0.0.1:18020" in result.error().message
+    assert "127.0.0.1:18020: Connection refused" in result.error().message
 
 
 def test_calls_that_return_none(capfd: pytest.CaptureFixture[str]) -> None:
