@@ -3,17 +3,17 @@
 mod common;
 
 use std::{
-    io::{self, Read, Write},
+    io::{Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
     sync::{
-        Arc, Mutex,
+        Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
     thread,
     time::{Duration, Instant},
 };
 
-use common::{PATIENCE, client, options, server, servers, state, uri, worker};
+use common::{Log, PATIENCE, client, options, server, servers, state, uri, worker};
 use prost::Message;
 use xdpsar_control::{
     Error, ErrorKind, Options, Reserve, RpcCode, TokenKind, Trust,
@@ -343,30 +343,12 @@ fn calls_that_the_server_does_not_know() {
     assert!(error.remedy.contains("older"), "{error}");
 }
 
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 /// Not in errors, even if the server quotes them, not in `Debug`, not in any
 /// log of any library, however much that says.
 #[test]
 fn tokens_are_nowhere() {
     let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_ansi(false)
-        .with_writer(move || writer.clone())
-        .finish();
+    let subscriber = log.subscriber(tracing::Level::TRACE);
     // Of all threads: the connection lives in one of its own. Nobody else in
     // this program sets one.
     tracing::subscriber::set_global_default(subscriber).expect("the first one");
@@ -392,7 +374,7 @@ fn tokens_are_nowhere() {
     shown.push_str(&format!("{:?}", client(&server).reserve(&Reserve::new("another")).unwrap()));
     server.disconnect();
     let _ = lb.version();
-    let logged = String::from_utf8_lossy(&log.0.lock().unwrap()).into_owned();
+    let logged = log.text();
     assert!(
         logged.contains("loadbalancer.LoadBalancer/SendState")
             || logged.contains("HEADERS")

@@ -11,13 +11,13 @@ use std::{
     time::Duration,
 };
 
-use common::{Lab, free_address, options, until};
+use common::{Lab, assert_flowing, free_address, options, until};
 use xdpsar::{
     Backend, Error, Gains, LoadBalancer, Reassembler, Registration, SetupErrorKind, Token,
     TokenKind,
-    load_balancer::{ErrorKind, Level, Options, Permission, Reserve, Resource, RpcCode},
+    load_balancer::{ErrorKind, Level, Options, Permission, Reserve, Resource, RpcCode, Trust},
 };
-use xdpsar_lb_server::Fault;
+use xdpsar_lb_server::{Config, Fault, Identity};
 
 fn entries(of: &str) -> usize {
     fs::read_dir(format!("/proc/self/{of}")).expect("/proc").count()
@@ -93,7 +93,7 @@ fn it_says_why_and_leaves_nothing() {
     assert_eq!(lab.server.calls("Register"), calls);
 
     // A server that does not answer, breaks off, or answers nonsense.
-    let hasty = Options { timeout: Duration::from_millis(500), ..options() };
+    let hasty = Options { timeout: Duration::from_millis(500), ..options(&lab.server) };
     lab.server.disturb("Register", Fault::Silence, 1);
     let error = by_control_plane(Registration { options: hasty.clone(), ..good() });
     assert_eq!(error.code, Some(RpcCode::DeadlineExceeded), "{error}");
@@ -120,7 +120,7 @@ fn it_says_why_and_leaves_nothing() {
     drop(mute);
 
     // A reservation that is over.
-    let other = LoadBalancer::new(lab.lb.uri(), &options()).expect("a client");
+    let other = LoadBalancer::new(lab.lb.uri(), &options(&lab.server)).expect("a client");
     let wish = Reserve::new("short").lasting(Duration::from_secs(60)).expect("a wish");
     other.reserve(&wish).expect("a reservation");
     let uri = other.uri().with_token(TokenKind::Admin, None);
@@ -130,6 +130,19 @@ fn it_says_why_and_leaves_nothing() {
     assert_eq!(error.code, denied, "{error}");
     assert!(error.remedy.contains("still exists"), "{error}");
 
-    // And all of that was no reason for the next one to fail.
-    lab.start("node").join();
+    // A certificate that nobody vouches for.
+    let tls = Some(Identity::signed(&["127.0.0.1"]));
+    let lab = Lab::with(Config { tls, ..Config::default() });
+    let options = Options { trust: Trust::System, ..options(&lab.server) };
+    let error = by_control_plane(Registration { options, ..lab.registration("node") });
+    assert_eq!(error.code, Some(RpcCode::Unavailable), "{error}");
+    assert!(error.found.contains("certificate"), "{error}");
+    assert_eq!(lab.server.calls("Register"), 0);
+
+    // Nor does a good life leave anything.
+    let before = ["task", "fd"].map(entries);
+    let receiver = lab.start("node");
+    assert_flowing(&receiver, 1);
+    drop(receiver);
+    until("nothing is left", || ["task", "fd"].map(entries) == before);
 }

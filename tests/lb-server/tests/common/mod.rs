@@ -1,7 +1,12 @@
 //! Servers and clients for tests.
 #![allow(dead_code, reason = "each test program uses some of it")]
 
-use std::{net::IpAddr, time::Duration};
+use std::{
+    io::{self, Write},
+    net::IpAddr,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use xdpsar_control::{
     Certificates, EjfatUri, Options, Reserve, TokenKind, Trust,
@@ -74,4 +79,34 @@ pub(crate) fn node(name: &str) -> Register {
 /// A state by the server's clock.
 pub(crate) fn state(server: &Server, fill: f32, control_signal: f32) -> State {
     State { at: server.now(), ..State::now(fill, control_signal) }
+}
+
+/// What was logged.
+#[derive(Clone, Default)]
+pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Log {
+    /// From this level on.
+    pub(crate) fn subscriber(&self, level: tracing::Level) -> impl tracing::Subscriber + use<> {
+        let log = self.clone();
+        tracing_subscriber::fmt()
+            .with_max_level(level)
+            .with_ansi(false)
+            .with_writer(move || log.clone())
+            .finish()
+    }
+
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned()
+    }
 }

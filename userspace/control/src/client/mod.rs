@@ -29,7 +29,7 @@ pub mod worker;
 use std::{
     fmt,
     net::IpAddr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicBool},
     time::Duration,
 };
 
@@ -91,6 +91,8 @@ struct Shared {
     /// `host:port`, for messages.
     server: String,
     uri: Mutex<EjfatUri>,
+    /// Whether the server's clock and this host's were, last time.
+    clocks_apart: AtomicBool,
 }
 
 impl LoadBalancer {
@@ -136,7 +138,13 @@ impl LoadBalancer {
             .keep_alive_timeout(options.keep_alive)
             .keep_alive_while_idle(true);
         let channel = endpoint.connect_with_connector_lazy(connector.clone());
-        let shared = Shared { channel, connector, server: authority, uri: Mutex::new(uri) };
+        let shared = Shared {
+            channel,
+            connector,
+            server: authority,
+            uri: Mutex::new(uri),
+            clocks_apart: AtomicBool::new(false),
+        };
         Ok(Self { shared: shared.into(), timeout: options.timeout })
     }
 

@@ -3,6 +3,7 @@
 
 use std::{
     net::IpAddr,
+    sync::atomic::Ordering,
     time::{Duration, SystemTime},
 };
 
@@ -135,7 +136,22 @@ impl LoadBalancer {
         let request = LoadBalancerStatusRequest { lb_id };
         let before = SystemTime::now();
         let reply = self.call("LoadBalancerStatus", &asked, token, request).await?;
-        Status::read(&asked, &reply, Some(before))
+        let status = Status::read(&asked, &reply, Some(before))?;
+        self.name_clocks(status.clock_ahead);
+        Ok(status)
+    }
+
+    /// Warns when clocks begin to be apart, not with each answer.
+    fn name_clocks(&self, ahead: Option<f64>) {
+        let Some(ahead) = ahead else { return };
+        let apart = ahead.abs() > CLOCKS_APART;
+        if apart && !self.shared.clocks_apart.load(Ordering::Relaxed) {
+            tracing::warn!(
+                "the load balancer's clock is {ahead:+.3} s off from this host's: it takes workers \
+                 for dead whose clock is more than {CLOCKS_APART} s late; let both follow NTP"
+            );
+        }
+        self.shared.clocks_apart.store(apart, Ordering::Relaxed);
     }
 
     /// All reserved load balancers that the token lets us see.
@@ -157,7 +173,10 @@ impl LoadBalancer {
                 name: one.name,
             })
         };
-        reply.load_balancers.into_iter().map(read).collect()
+        let all: Vec<_> =
+            reply.load_balancers.into_iter().map(read).collect::<Result<_, Error>>()?;
+        self.name_clocks(all.first().and_then(|one| one.status.clock_ahead));
+        Ok(all)
     }
 
     /// Which server it is.
@@ -183,12 +202,6 @@ impl Status {
             let took = before.elapsed().unwrap_or(Duration::ZERO);
             seconds_after(there, before + took / 2)
         });
-        if let Some(ahead) = clock_ahead.filter(|ahead| ahead.abs() > CLOCKS_APART) {
-            tracing::warn!(
-                "the load balancer's clock is {ahead:+.3} s off from this host's: it takes workers \
-                 for dead whose clock is more than {CLOCKS_APART} s late; let both follow NTP"
-            );
-        }
         let workers: Result<_, Error> =
             reply.workers.iter().map(|worker| WorkerStatus::read(asked, worker)).collect();
         Ok(Self {

@@ -10,7 +10,7 @@ use std::{
 use xdpsar::{
     Backend, EjfatUri, Error, LoadBalancer, Reassembler, ReassemblerBuilder, Registration,
     RegistrationState, RegistrationStatus, SetupErrorKind, TokenKind,
-    load_balancer::{Options, Reserve, WorkerStatus},
+    load_balancer::{Certificates, Options, Reserve, Trust, WorkerStatus},
 };
 use xdpsar_lb_server::{Config, Server};
 use xdpsar_wire::ReHeader;
@@ -27,8 +27,12 @@ pub(crate) fn until(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
-pub(crate) fn options() -> Options {
-    Options { timeout: PATIENCE, connect_timeout: PATIENCE, ..Options::default() }
+/// Believes the server, and waits for it.
+pub(crate) fn options(server: &Server) -> Options {
+    let trust = server.identity().map_or(Trust::System, |identity| {
+        Trust::Certificates(Certificates::from_pem(&identity.authority).expect("certificates"))
+    });
+    Options { trust, timeout: PATIENCE, connect_timeout: PATIENCE, ..Options::default() }
 }
 
 /// A server, and who reserved its load balancer.
@@ -39,9 +43,13 @@ pub(crate) struct Lab {
 
 impl Lab {
     pub(crate) fn new() -> Self {
-        let server = Server::start(Config::default()).expect("a server");
+        Self::with(Config::default())
+    }
+
+    pub(crate) fn with(config: Config) -> Self {
+        let server = Server::start(config).expect("a server");
         let uri = EjfatUri::parse(&server.uri(None), TokenKind::Admin).expect("its URI");
-        let lb = LoadBalancer::new(uri, &options()).expect("a client");
+        let lb = LoadBalancer::new(uri, &options(&server)).expect("a client");
         lb.reserve(&Reserve::new("lab")).expect("a reservation");
         Self { server, lb }
     }
@@ -54,7 +62,7 @@ impl Lab {
     /// Often told of, and patient.
     pub(crate) fn registration(&self, name: &str) -> Registration {
         Registration {
-            options: options(),
+            options: options(&self.server),
             period: Duration::from_millis(20),
             ..Registration::new(self.uri(), name)
         }

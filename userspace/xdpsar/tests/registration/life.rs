@@ -2,7 +2,11 @@
 
 use std::{net::IpAddr, thread, time::Duration};
 
-use xdpsar::{Gains, LbFraming, Registration, RegistrationState, load_balancer::PortRange};
+use xdpsar::{
+    Gains, LbFraming, Registration, RegistrationState, TokenKind, load_balancer::PortRange,
+};
+
+use xdpsar_lb_server::{Config, Identity};
 
 use crate::common::{
     Lab, PATIENCE, assert_flowing, send, start, start_at, status, until, until_state,
@@ -17,6 +21,8 @@ fn registered_while_it_receives() {
         max_factor: 4.0,
         ..lab.registration("node-1")
     };
+    let secret = lab.uri().token_for(TokenKind::Instance).unwrap().reveal().to_owned();
+    assert!(!format!("{registration:?}").contains(&secret));
     let receiver = start(|builder| builder.ports(4).register(registration.clone())).unwrap();
     let now = status(&receiver);
     assert_eq!((now.state, now.registrations), (RegistrationState::Ready, 1));
@@ -34,11 +40,7 @@ fn registered_while_it_receives() {
     let json = serde_json::to_value(status(&receiver)).unwrap();
     assert_eq!(json["state"], "ready");
     assert_eq!(json["address"], receiver.local_addr().to_string());
-    assert!(
-        !json
-            .to_string()
-            .contains(lab.uri().token_for(xdpsar::TokenKind::Instance).unwrap().reveal())
-    );
+    assert!(!json.to_string().contains(&secret));
 
     receiver.stop();
     assert!(receiver.recv().is_none(), "nothing more");
@@ -47,6 +49,17 @@ fn registered_while_it_receives() {
     let end = status(&receiver);
     assert_eq!((end.state, end.ready, end.errors), (RegistrationState::Deregistered, false, 0));
     assert_eq!(lab.server.calls("Deregister"), 1);
+}
+
+#[test]
+fn with_tls() {
+    let tls = Some(Identity::signed(&["127.0.0.1"]));
+    let lab = Lab::with(Config { tls, ..Config::default() });
+    let receiver = lab.start("node");
+    until_state(&receiver, RegistrationState::Ready);
+    assert_eq!(lab.worker().name, "node");
+    drop(receiver);
+    assert!(lab.workers().is_empty());
 }
 
 #[test]
