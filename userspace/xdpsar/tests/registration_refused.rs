@@ -19,19 +19,25 @@ use xdpsar::{
 };
 use xdpsar_lb_server::{Config, Fault, Identity};
 
-fn entries(of: &str) -> usize {
-    fs::read_dir(format!("/proc/self/{of}")).expect("/proc").count()
+/// Threads and open files.
+fn held() -> [usize; 2] {
+    ["task", "fd"].map(|of| fs::read_dir(format!("/proc/self/{of}")).expect("/proc").count())
+}
+
+/// The server needs a moment to see that a client is gone, and the kernel to
+/// see that a thread is.
+fn until_no_more_than(before: [usize; 2]) {
+    until("nothing is left", || held().iter().zip(before).all(|(now, before)| *now <= before));
 }
 
 /// Tries, and finds everything as it was before.
 fn refused(registration: Registration) -> Error {
-    let before = ["task", "fd"].map(entries);
+    let before = held();
     let at = free_address("127.0.0.1");
     let builder = Reassembler::builder(at).backend(Backend::Socket);
     let error = builder.register(registration).start().expect_err("it starts");
     UdpSocket::bind(at).expect("the port is free");
-    // The kernel counts a thread that was joined for a moment longer.
-    until("nothing is left", || ["task", "fd"].map(entries) == before);
+    until_no_more_than(before);
     error
 }
 
@@ -48,6 +54,7 @@ fn by_control_plane(registration: Registration) -> xdpsar::load_balancer::Error 
 
 #[test]
 fn it_says_why_and_leaves_nothing() {
+    let before = held();
     let lab = Lab::new();
     let good = || lab.registration("node");
     let denied = Some(RpcCode::PermissionDenied);
@@ -132,17 +139,17 @@ fn it_says_why_and_leaves_nothing() {
 
     // A certificate that nobody vouches for.
     let tls = Some(Identity::signed(&["127.0.0.1"]));
-    let lab = Lab::with(Config { tls, ..Config::default() });
-    let options = Options { trust: Trust::System, ..options(&lab.server) };
-    let error = by_control_plane(Registration { options, ..lab.registration("node") });
+    let strange = Lab::with(Config { tls, ..Config::default() });
+    let options = Options { trust: Trust::System, ..options(&strange.server) };
+    let error = by_control_plane(Registration { options, ..strange.registration("node") });
     assert_eq!(error.code, Some(RpcCode::Unavailable), "{error}");
     assert!(error.found.contains("certificate"), "{error}");
-    assert_eq!(lab.server.calls("Register"), 0);
+    assert_eq!(strange.server.calls("Register"), 0);
+    drop(strange);
 
     // Nor does a good life leave anything.
-    let before = ["task", "fd"].map(entries);
     let receiver = lab.start("node");
     assert_flowing(&receiver, 1);
-    drop(receiver);
-    until("nothing is left", || ["task", "fd"].map(entries) == before);
+    drop((receiver, lab));
+    until_no_more_than(before);
 }
