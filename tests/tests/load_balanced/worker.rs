@@ -60,12 +60,27 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    /// Starts one, and waits for it to be registered.
+    /// Starts one that receives by sockets, and waits for it to be registered.
     pub(crate) fn start(
         site: &Site,
         source: &Source,
         name: &'static str,
         weight: f32,
+        port: u16,
+    ) -> Self {
+        Self::start_with(site, source, name, format!("socket {weight}"), port)
+    }
+
+    /// As [`Worker::start`], but it receives by AF_XDP.
+    pub(crate) fn start_xdp(site: &Site, source: &Source, name: &'static str, port: u16) -> Self {
+        Self::start_with(site, source, name, "xdp 1".into(), port)
+    }
+
+    fn start_with(
+        site: &Site,
+        source: &Source,
+        name: &'static str,
+        how: String,
         port: u16,
     ) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
@@ -80,7 +95,7 @@ impl Worker {
             .args(["--ignored", "--exact", "worker::process", "--nocapture"])
             .env(SOCKET, &path)
             .env("EJFAT_URI", site.uri().reveal())
-            .env("WORKER", format!("{name} {weight} {listen}"))
+            .env("WORKER", format!("{name} {how} {listen}"))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .spawn()
@@ -209,7 +224,7 @@ fn process() {
     let Ok(path) = env::var(SOCKET) else { return };
     let test = UnixStream::connect(path).expect("the test");
     let words = env::var("WORKER").expect("who it is");
-    let [name, weight, listen] = words.split(' ').collect::<Vec<_>>()[..] else {
+    let [name, backend, weight, listen] = words.split(' ').collect::<Vec<_>>()[..] else {
         panic!("{words}");
     };
     let uri = EjfatUri::from_env("EJFAT_URI", TokenKind::Instance).expect("a URI");
@@ -221,7 +236,7 @@ fn process() {
         ..Registration::new(uri, name)
     };
     let receiver = Reassembler::builder(listen.parse().expect("an address"))
-        .backend(Backend::Socket)
+        .backend(if backend == "xdp" { Backend::Xdp } else { Backend::Socket })
         .timeout(PATIENCE)
         .queue(QUEUE)
         .overflow(Overflow::Block)
