@@ -92,7 +92,7 @@ struct Shared {
     server: String,
     uri: Mutex<EjfatUri>,
     /// Whether the server's clock and this host's were, last time.
-    clocks_apart: AtomicBool,
+    clocks_apart: Arc<AtomicBool>,
 }
 
 impl LoadBalancer {
@@ -143,7 +143,7 @@ impl LoadBalancer {
             connector,
             server: authority,
             uri: Mutex::new(uri),
-            clocks_apart: AtomicBool::new(false),
+            clocks_apart: Arc::default(),
         };
         Ok(Self { shared: shared.into(), timeout: options.timeout })
     }
@@ -158,9 +158,14 @@ impl LoadBalancer {
     /// tokens, another load balancer, another session.
     #[must_use]
     pub fn with_uri(&self, uri: EjfatUri) -> Self {
-        let Shared { channel, connector, server, .. } = &*self.shared;
-        let (channel, connector) = (channel.clone(), connector.clone());
-        let shared = Shared { channel, connector, server: server.clone(), uri: Mutex::new(uri) };
+        let Shared { channel, connector, server, clocks_apart, .. } = &*self.shared;
+        let shared = Shared {
+            channel: channel.clone(),
+            connector: connector.clone(),
+            server: server.clone(),
+            uri: Mutex::new(uri),
+            clocks_apart: Arc::clone(clocks_apart),
+        };
         Self { shared: shared.into(), timeout: self.timeout }
     }
 
