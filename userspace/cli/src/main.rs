@@ -3,6 +3,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`args`] | the command line |
+//! | [`config`] | options from files and the environment |
 //! | [`commands`] | what the commands do |
 //! | [`moment`] | times as people write and read them |
 //! | [`manifest`] | what files are called, and how to know that they are right |
@@ -16,6 +17,7 @@
 
 mod args;
 mod commands;
+mod config;
 mod manifest;
 mod moment;
 mod output;
@@ -33,10 +35,13 @@ use std::{
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
-    let cli = args::Cli::read(std::env::args_os()).unwrap_or_else(|usage| usage.exit());
+    let (cli, warnings) = config::read().unwrap_or_else(|refusal| refusal.exit());
     log(cli.verbose);
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
     let json = cli.command.json();
-    match commands::run(cli.command) {
+    match commands::run(cli) {
         Ok(status) => status.into(),
         Err(failure) => {
             failure.tell(json);

@@ -8,6 +8,7 @@
 //! | [`error`] | why there is no such URI |
 //! | `feedback` | from how full a worker is to what its load balancer is told |
 //! | `registration` | a worker's registration, from one period to the next |
+//! | `config` | what configuration files say, and where |
 //! | `client` | the control plane's calls, by gRPC |
 //! | `blocking` | the same for threads that wait |
 #![forbid(unsafe_code)]
@@ -17,6 +18,8 @@ pub mod address;
 pub mod blocking;
 #[cfg(feature = "client")]
 pub mod client;
+#[cfg(feature = "config")]
+pub mod config;
 pub mod error;
 mod escape;
 #[cfg(feature = "client")]

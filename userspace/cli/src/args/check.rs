@@ -55,7 +55,7 @@ pub(super) fn check(cli: &Cli) -> Result<(), clap::Error> {
             }
             None
         }
-        Command::Demo(_) | Command::DemoSide(_) => None,
+        Command::Config(_) | Command::Demo(_) | Command::DemoSide(_) => None,
     };
     match payload {
         Some(PayloadArgs { payload_file: Some(_), payload }) if *payload != PayloadKind::File => {

@@ -6,17 +6,19 @@
 //! | [`send`] | options of `xdpsar send` |
 //! | [`lb`] | options of `xdpsar lb` |
 //! | [`demo`] | options of `xdpsar demo` |
+//! | [`config`] | options of `xdpsar config` |
 //! | [`values`] | words and numbers that several of them take |
 //! | [`check`] | contradictions that depend on a value |
 
 mod check;
+pub(crate) mod config;
 pub(crate) mod demo;
 pub(crate) mod lb;
 pub(crate) mod recv;
 pub(crate) mod send;
 pub(crate) mod values;
 
-use std::ffi::OsString;
+use std::{ffi::OsString, path::PathBuf};
 
 use clap::{ArgAction, Parser, Subcommand};
 
@@ -41,6 +43,9 @@ pub(crate) struct Cli {
     /// Log more: -v informs, -vv debugs, -vvv traces.
     #[arg(short, long, global = true, action = ArgAction::Count, display_order = 1000)]
     pub(crate) verbose: u8,
+    /// Read options from this file only: TOML, or an INI file of E2SAR's. See `xdpsar config --help`.
+    #[arg(long, global = true, value_name = "FILE", display_order = 1001)]
+    pub(crate) config: Option<PathBuf>,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -70,6 +75,8 @@ pub(crate) enum Command {
     Send(Box<send::SendArgs>),
     /// Ask a load balancer's control plane: reserve, watch, register, free.
     Lb(Box<lb::LbArgs>),
+    /// Write a configuration file, or tell where each setting comes from.
+    Config(config::ConfigArgs),
     /// One side of the demo, in its own network namespace.
     #[command(name = "demo-side", hide = true)]
     DemoSide(demo::SideArgs),
@@ -83,6 +90,7 @@ impl Command {
             Self::Recv(args) => args.json,
             Self::Send(args) => args.json,
             Self::Lb(args) => args.json,
+            Self::Config(args) => args.json,
             Self::DemoSide(_) => false,
         }
     }

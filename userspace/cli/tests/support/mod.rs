@@ -16,10 +16,11 @@ use serde_json::Value;
 /// Nothing here takes this long unless it hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The program, without the environment's say in its logs.
+/// The program, without the environment's say in its logs and options.
 pub(crate) fn xdpsar(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_xdpsar"));
-    command.args(arguments).env_remove("RUST_LOG").stdin(Stdio::null());
+    command.args(arguments).stdin(Stdio::null());
+    command.env_remove("RUST_LOG").env_remove("EJFAT_URI").env("XDPSAR_CONFIG", "/dev/null");
     command
 }
 
