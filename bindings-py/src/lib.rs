@@ -17,6 +17,7 @@
 //! | `segmenter`, `sending` | sending: the class, and how it waits |
 //! | `ticket`, `receipt` | receipts of queued events, and callbacks |
 //! | `control` | the control plane's client |
+//! | `registration` | receivers and senders as load balancers know them |
 //! | `options` | keyword arguments to builders |
 //! | `uri` | EJFAT URIs, and which of our addresses face another one |
 //! | `headers` | what stands before an event's bytes on the wire |
@@ -55,6 +56,7 @@ mod origin;
 mod reassembler;
 mod receipt;
 mod receive;
+mod registration;
 mod segmenter;
 mod sending;
 mod ticket;

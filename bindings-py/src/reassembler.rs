@@ -28,7 +28,9 @@ use crate::{
     filter::{DataIds, Filter},
     options::{self, ATTACHES, CHECKSUMS, COPIES, LAYOUTS, seconds, word},
     origin::{Close, Live, Origin, close_at_exit},
-    receive::{EventIterator, Next, Open, Receiver, State, stats},
+    receive::{self, EventIterator, Next, Open, Receiver, State, stats},
+    registration::registration,
+    wait::elsewhere,
 };
 
 mod taking;
@@ -64,13 +66,13 @@ impl PyReassembler {
         wait = "adaptive", consumer_wait = "adaptive", lane = "port", lanes = None,
         lb_header = "auto", attach = "auto", copy = "auto", layout = "auto", lend = "auto",
         checksum = "auto", busy_poll = None, socket_buffer = None, gro = true,
-        readonly_events = false,
+        readonly_events = false, register = None,
     ), text_signature = "(uri=None, *, data_ip=None, port=19522, ports=1, backend='auto', interface=None, \
         threads=None, cores=None, event_timeout=0.5, event_lifetime=None, memory=None, \
         max_event=None, on_budget='refuse', queue=None, overflow='drop', wait='adaptive', \
         consumer_wait='adaptive', lane='port', lanes=None, lb_header='auto', attach='auto', \
         copy='auto', layout='auto', lend='auto', checksum='auto', busy_poll=None, \
-        socket_buffer=None, gro=True, readonly_events=False)")]
+        socket_buffer=None, gro=True, readonly_events=False, register=None)")]
     #[expect(clippy::too_many_arguments, reason = "keyword arguments, in Python")]
     fn new(
         py: Python<'_>,
@@ -103,6 +105,7 @@ impl PyReassembler {
         socket_buffer: Option<usize>,
         gro: bool,
         readonly_events: bool,
+        register: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
         let uri = uri.map(options::uri).transpose()?;
         let data_ip = options::listen(py, uri.as_ref(), data_ip)?;
@@ -184,7 +187,13 @@ impl PyReassembler {
         if let Some(lanes) = lanes {
             builder = builder.lanes(lanes);
         }
-        let started = py.detach(|| builder.start());
+        if let Some(register) = register {
+            builder = builder.register(registration(register, uri.as_ref())?);
+        }
+        let started = match register {
+            None => py.detach(|| builder.start()),
+            Some(_) => elsewhere(py, || builder.start())?,
+        };
         let receiver = started.map_err(|error| error::from_library(py, &error))?;
         // Two strings, an enum, a list of strings: it cannot fail.
         let backend = serde_json::to_string(receiver.backend()).unwrap_or_default();
@@ -346,6 +355,23 @@ impl PyReassembler {
             class.call1(facts).map(Bound::unbind)
         };
         lost.into_iter().map(report).collect()
+    }
+
+    /// How it stands with its load balancer.
+    #[getter]
+    fn registration(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
+        self.origin.check(py, "Reassembler")?;
+        let receiver = self.open.running();
+        let told = match &receiver {
+            Some(receiver) => py.detach(|| receive::registration(receiver)),
+            None => match &*self.open.state() {
+                State::Closed { registration, .. } => registration.clone(),
+                State::Running(_) => None,
+            },
+        };
+        let Some(json) = told else { return Ok(None) };
+        let module = py.import("xdpsar._registration")?;
+        module.call_method1("registration_status", (json,)).map(|made| Some(made.unbind()))
     }
 
     /// What has become of everything received.

@@ -205,7 +205,7 @@ pub(crate) struct Open(Mutex<State>);
 
 pub(crate) enum State {
     Running(Arc<Receiver>),
-    Closed { stats: String, lost: Vec<LostEvent>, lanes: Vec<u64> },
+    Closed { stats: String, lost: Vec<LostEvent>, lanes: Vec<u64>, registration: Option<String> },
 }
 
 impl Open {
@@ -229,13 +229,13 @@ impl Close for Open {
     fn close(&self) {
         let Some(receiver) = self.running() else { return };
         receiver.close();
-        let stats = stats(&receiver);
+        let (stats, registration) = (stats(&receiver), registration(&receiver));
         let mut state = self.state();
         // Unless another thread was faster.
         if matches!(&*state, State::Running(_)) {
             let lost = receiver.lost(usize::MAX);
             let lanes = receiver.inner.lane_datagrams();
-            *state = State::Closed { stats, lost, lanes };
+            *state = State::Closed { stats, lost, lanes, registration };
         }
     }
 }
@@ -244,6 +244,12 @@ impl Close for Open {
 pub(crate) fn stats(receiver: &Receiver) -> String {
     // Counters and strings: it cannot fail.
     serde_json::to_string(&receiver.inner.stats()).unwrap_or_default()
+}
+
+/// How it stands with its load balancer, the same way.
+pub(crate) fn registration(receiver: &Receiver) -> Option<String> {
+    let status = receiver.inner.registration()?;
+    Some(serde_json::to_string(&status).unwrap_or_default())
 }
 
 /// Events, until the reassembler is stopped or closed, or a limit is reached.

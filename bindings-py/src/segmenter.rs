@@ -16,9 +16,10 @@ use crate::{
     export::Export,
     options::{COPIES, Target, ip, seconds, socket_address, word},
     origin::Live,
+    registration::admission,
     sending::Sending,
     ticket::PyTicket,
-    wait::Deadline,
+    wait::{Deadline, elsewhere},
 };
 
 /// Sends events. What is not hot, `xdpsar.Segmenter` adds in Python.
@@ -75,13 +76,13 @@ impl PySegmenter {
         count_ethernet = false, kernel_pacing = false, backend = "auto", xdp_queue = None,
         copy = "auto", source = None, dscp = None, connected = true, lb_version = Some(2),
         send_buffer = None, patience = 5.0, ticks = "clock", sync = None, source_id = 0,
-        sync_period = 1.0, sync_rate = "megahertz", sync_warm_up = 1.0,
+        sync_period = 1.0, sync_rate = "megahertz", sync_warm_up = 1.0, admit = None,
     ), text_signature = "(to, /, *, data_id=0, first_event=0, ports=1, sockets=4, threads=None, \
         cores=None, queue=1024, mtu=None, rate_gbps=None, smooth=True, count_ethernet=False, \
         kernel_pacing=False, backend='auto', xdp_queue=None, copy='auto', source=None, \
         dscp=None, connected=True, lb_version=2, send_buffer=None, patience=5.0, \
         ticks='clock', sync=None, source_id=0, sync_period=1.0, sync_rate='megahertz', \
-        sync_warm_up=1.0)")]
+        sync_warm_up=1.0, admit=None)")]
     #[expect(clippy::too_many_arguments, reason = "keyword arguments, in Python")]
     fn new(
         py: Python<'_>,
@@ -113,6 +114,7 @@ impl PySegmenter {
         sync_period: f64,
         sync_rate: &str,
         sync_warm_up: f64,
+        admit: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
         let target = Target::new(to)?;
         let to = target.address().map_err(|error| error::uri(py, &error))?;
@@ -182,7 +184,17 @@ impl PySegmenter {
         if let Some(bytes) = send_buffer {
             builder = builder.send_buffer(bytes);
         }
-        let segmenter = py.detach(|| builder.open());
+        if let Some(admit) = admit {
+            let uri = match &target {
+                Target::Uri(uri) => Some(&**uri),
+                Target::Address(_) => None,
+            };
+            builder = builder.admit(admission(admit, uri)?);
+        }
+        let segmenter = match admit {
+            None => py.detach(|| builder.open()),
+            Some(_) => elsewhere(py, || builder.open())?,
+        };
         let segmenter = segmenter.map_err(|error| error::from_library(py, &error))?;
         let (mtu, max_payload) = (segmenter.mtu(), segmenter.max_payload());
         let (backend, reason) = (segmenter.backend().to_string(), segmenter.reason().to_owned());

@@ -2,12 +2,18 @@
 
 use std::{
     cell::Cell,
-    sync::OnceLock,
+    sync::{
+        OnceLock,
+        mpsc::{self, RecvTimeoutError},
+    },
     thread::{self, ThreadId},
     time::{Duration, Instant},
 };
 
-use pyo3::{exceptions::PyValueError, prelude::*};
+use pyo3::{
+    exceptions::{PyRuntimeError, PyValueError},
+    prelude::*,
+};
 
 /// Longest wait before Python may handle a signal: Ctrl-C within 100 ms.
 pub(crate) const SLICE: Duration = Duration::from_millis(50);
@@ -83,6 +89,23 @@ pub(crate) fn interruptible<T: Send>(
             return Ok(None);
         }
     }
+}
+
+/// Calls what waits for somebody else in a thread of its own, so that signals
+/// are heeded meanwhile. If a handler raises something, what comes of it later
+/// is dropped there.
+pub(crate) fn elsewhere<T: Send + 'static>(
+    py: Python<'_>,
+    act: impl FnOnce() -> T + Send + 'static,
+) -> PyResult<T> {
+    let (tell, told) = mpsc::sync_channel(1);
+    let run = move || drop(tell.send(act()));
+    thread::Builder::new().name("xdpsar-setup".into()).spawn(run)?;
+    let done = interruptible(py, Deadline(None), move |slice| match told.recv_timeout(slice) {
+        Err(RecvTimeoutError::Timeout) => None,
+        ended => Some(ended.ok()),
+    })?;
+    done.flatten().ok_or_else(|| PyRuntimeError::new_err("a thread of xdpsar has panicked"))
 }
 
 /// For code that runs without the GIL and cannot be cut into slices: whether

@@ -59,6 +59,7 @@ from ._native import (
 from ._pool import PoolWorker, WorkerPool
 from ._reassembler import Reassembler
 from ._segmenter import Segmenter
+from ._registration import Admission, AdmissionStatus, Registration, RegistrationStatus
 from ._stats import (
     BackendInfo,
     Dropped,
@@ -73,6 +74,8 @@ from ._stats import (
 from ._uri import TokenKind
 
 __all__ = [
+    "Admission",
+    "AdmissionStatus",
     "BackendInfo",
     "BufferTooSmall",
     "Cancelled",
@@ -100,6 +103,8 @@ __all__ = [
     "ReassemblerConfig",
     "ReassemblerOptions",
     "ReassemblerStats",
+    "Registration",
+    "RegistrationStatus",
     "Reservation",
     "RpcDenied",
     "RpcError",

@@ -83,7 +83,7 @@ def _check(name: str, hint: Any, value: Any) -> None:
             raise usage(f"{name}={value}", "that is no time in seconds", "give 0 or more")
     elif int in kinds:
         _integer(name, value)
-    elif str not in kinds or not isinstance(value, str):
+    elif not isinstance(value, kinds):
         raise TypeError(_message(name, value, kinds[0].__name__))
 
 

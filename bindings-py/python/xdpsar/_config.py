@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Literal, Self, TypeAlias, TypedDict, Unpack
 
 from . import _ini
 from ._checks import check
+from ._registration import Admission, Reach, Registration
 
 _Ip: TypeAlias = str | IPv4Address | IPv6Address
 _Path: TypeAlias = str | PathLike[str]
@@ -47,6 +48,7 @@ class SegmenterOptions(TypedDict, total=False):
     sync_period: float
     sync_rate: Literal["megahertz", "measured", "zero"]
     sync_warm_up: float
+    admit: bool | Admission | None
 
 
 class ReassemblerOptions(TypedDict, total=False):
@@ -80,6 +82,7 @@ class ReassemblerOptions(TypedDict, total=False):
     socket_buffer: int | None
     gro: bool
     readonly_events: bool
+    register: str | Registration | None
 
 
 class _Config:
@@ -100,6 +103,8 @@ class _Config:
                 options[name] = [*value]
             elif isinstance(value, (IPv4Address, IPv6Address)):
                 options[name] = str(value)
+            elif isinstance(value, Reach):
+                options[name] = dataclasses.asdict(value)
         return options
 
     @classmethod
@@ -133,6 +138,9 @@ class _Config:
         if unknown := [name for name in content if name not in cls._options.__annotations__]:
             known = ", ".join(cls._options.__annotations__)
             raise _ini.wrong(path, f"there is no option {unknown[0]!r}", f"known are {known}")
+        for name, kind in (("register", Registration), ("admit", Admission)):
+            if isinstance(content.get(name), dict):
+                content = {**content, name: kind(**content[name])}
         return cls(**content)
 
 
@@ -167,6 +175,7 @@ class SegmenterConfig(_Config):
     sync_period: float = 1.0
     sync_rate: Literal["megahertz", "measured", "zero"] = "megahertz"
     sync_warm_up: float = 1.0
+    admit: bool | Admission | None = None
 
     _options: ClassVar[type] = SegmenterOptions
     _table: ClassVar[str] = "segmenter"
@@ -208,6 +217,7 @@ class ReassemblerConfig(_Config):
     socket_buffer: int | None = None
     gro: bool = True
     readonly_events: bool = False
+    register: str | Registration | None = None
 
     _options: ClassVar[type] = ReassemblerOptions
     _table: ClassVar[str] = "reassembler"

@@ -23,6 +23,7 @@ from ._lb_types import (
     TokenDetails,
     Version,
 )
+from ._registration import RegistrationStatus
 from ._stats import BackendInfo, EventInfo, LostEvent, ReassemblerStats, SegmenterStats
 from ._uri import TokenKind
 
@@ -123,6 +124,9 @@ class Reassembler:
     def recv_into(self, buffer: Buffer, timeout: float | None = None) -> EventInfo:
         """Copies the next event into a writable buffer. BufferTooSmall says
         how long it must be; the event stays the next one."""
+    @property
+    def registration(self) -> RegistrationStatus | None:
+        """How it stands with its load balancer; also after the end."""
     def __iter__(self) -> EventIterator: ...
     def events(
         self,

@@ -47,6 +47,9 @@ class Reassembler(_native.Reassembler):
     socket_buffer, gro: of sockets.
     readonly_events: nobody can write to events. Only then, or with lend="on",
     do they stay where AF_XDP has put them.
+    register: be a worker of the URI's load balancer, by this name, or as a
+    `Registration` says: registered once it receives, told how full the queue
+    is, and deregistered before it stops. `registration` has how that goes.
     """
 
     __slots__ = ("_readers",)

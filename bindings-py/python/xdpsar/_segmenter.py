@@ -42,6 +42,9 @@ class Segmenter(_native.Segmenter):
     source_id: which sender of the load balancer's this is.
     sync_period, sync_rate, sync_warm_up: seconds between those messages, what
     they say of the rate of ticks, and for how long before the first event.
+    admit: have the URI's load balancer let us in, from before the first event
+    until after the last one; an `Admission` says how. `stats.admission` has how
+    that goes.
     """
 
     __slots__ = ()

@@ -6,6 +6,8 @@ import json
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+from ._registration import AdmissionStatus
+
 
 class EventInfo(NamedTuple):
     """What is known of an event besides its bytes."""
@@ -182,6 +184,8 @@ class SegmenterStats:
     callback_panics: int
     pacing_lag_us: float
     sync: SyncStats | None = None
+    admission: AdmissionStatus | None = None
+    """Whether the load balancer lets us in, if it was asked."""
 
 
 def reassembler_stats(text: str, events_filtered: int) -> ReassemblerStats:
@@ -199,8 +203,12 @@ def reassembler_stats(text: str, events_filtered: int) -> ReassemblerStats:
 def segmenter_stats(text: str) -> SegmenterStats:
     """The same."""
     given = json.loads(text)
-    sync = given.pop("sync", None)
-    return SegmenterStats(sync=sync and SyncStats(**sync), **given)
+    sync, admitted = given.pop("sync", None), given.pop("admission", None)
+    return SegmenterStats(
+        sync=sync and SyncStats(**sync),
+        admission=admitted and AdmissionStatus._read(admitted),
+        **given,
+    )
 
 
 def backend_info(text: str) -> BackendInfo:

@@ -36,12 +36,13 @@ pub(super) const STRATEGIES: &[(&str, Strategy)] = &[
 ];
 
 /// Whom to believe, and how long to wait.
-pub(super) struct Reach<'a> {
+#[derive(FromPyObject)]
+pub(crate) struct Reach {
     pub(super) verify: bool,
     pub(super) cafile: Option<PathBuf>,
     pub(super) cadata: Option<String>,
     pub(super) server_name: Option<String>,
-    pub(super) family: &'a str,
+    pub(super) family: String,
     pub(super) timeout: f64,
     pub(super) connect_timeout: f64,
     pub(super) keep_alive: f64,
@@ -50,8 +51,8 @@ pub(super) struct Reach<'a> {
 /// More often, and a connection does little else.
 const SHORTEST_KEEP_ALIVE: Duration = Duration::from_millis(10);
 
-impl Reach<'_> {
-    pub(super) fn options(self, py: Python<'_>) -> PyResult<Options> {
+impl Reach {
+    pub(crate) fn options(self, py: Python<'_>) -> PyResult<Options> {
         let failed = |error: Error| error::control(py, &error);
         let trust = match (self.verify, self.cafile, self.cadata) {
             (_, Some(_), Some(_)) => {
@@ -80,7 +81,7 @@ impl Reach<'_> {
         Ok(Options {
             trust,
             server_name: self.server_name,
-            family: word(py, "family", self.family, FAMILIES)?,
+            family: word(py, "family", &self.family, FAMILIES)?,
             timeout: seconds(py, "timeout", self.timeout)?,
             connect_timeout: seconds(py, "connect_timeout", self.connect_timeout)?,
             keep_alive,
@@ -154,6 +155,6 @@ pub(super) fn permissions(given: Vec<(i32, i32, String)>) -> Vec<Permission> {
 }
 
 /// The first slot, or None, and how many.
-pub(super) fn slots(given: Vec<(Option<u16>, u16)>) -> Vec<SlotRange> {
+pub(crate) fn slots(given: Vec<(Option<u16>, u16)>) -> Vec<SlotRange> {
     given.into_iter().map(|(first, length)| SlotRange { first, length }).collect()
 }

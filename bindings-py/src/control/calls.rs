@@ -93,7 +93,7 @@ impl PyControl {
             cafile,
             cadata,
             server_name,
-            family,
+            family: family.to_owned(),
             timeout,
             connect_timeout,
             keep_alive,

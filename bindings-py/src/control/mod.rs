@@ -16,4 +16,8 @@ mod call;
 mod calls;
 mod client;
 
-pub(crate) use self::{call::PyCall, calls::PyControl};
+pub(crate) use self::{
+    ask::{Reach, slots},
+    call::PyCall,
+    calls::PyControl,
+};
