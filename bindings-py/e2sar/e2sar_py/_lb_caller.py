@@ -64,15 +64,18 @@ class Caller:
         """Where the control plane is."""
         return self._address
 
+    def _reach(self) -> tuple[xdpsar.EjfatUri, dict[str, Any]]:
+        """Where the server is, and whether to check who it is."""
+        uri = self._uri._native
+        roots = self._options._root or None if self._validate else None
+        at = uri.replace(host=self._at) if self._at else uri
+        return at, {"verify": self._validate, "cadata": roots}
+
     def _lb(self) -> xdpsar.LoadBalancer:
         """The client, with the URI as it is now. A forked child has its own."""
         if self._client is None or self._process != os.getpid():
-            uri = self._uri._native
-            self._client = xdpsar.LoadBalancer(
-                uri.replace(host=self._at) if self._at else uri,
-                verify=self._validate,
-                cadata=self._options._root or None if self._validate else None,
-            )
+            uri, trust = self._reach()
+            self._client = xdpsar.LoadBalancer(uri, **trust)
             self._process = os.getpid()
         return self._client.with_uri(self._uri._native)
 
@@ -92,23 +95,36 @@ class Caller:
         lb_id: str | None = None,
         addresses: Addresses = (),
     ) -> R:
-        """Checks what a call needs, the token first, and makes it."""
+        """Checks what a call needs, and makes it."""
         try:
-            token(self._uri).value()
-            if lb_id == "" and not self._uri.lb_id:
-                refuse(
-                    E2SARErrorc.ParameterNotAvailable,
-                    f"Load balancer ID not available for {name}(): reserve one, or name it",
-                )
-            for holds, message in need:
-                if not holds:
-                    refuse(E2SARErrorc.ParameterError, f"{name}(): {message}")
+            self._check(name, token, need, lb_id)
             for one in addresses() if callable(addresses) else addresses:
                 IPAddress.from_string(one)
             return of._ok(call(self._lb()))
-        except E2SARException as error:
-            return of._caught(error)
-        except xdpsar.RpcError as error:
-            return of._caught(error, f"Error connecting to LB CP in {name}(): ")
-        except xdpsar.XdpsarError as error:
-            return of._caught(error, f"{name}(): ")
+        except (E2SARException, xdpsar.XdpsarError) as error:
+            return of._caught(error, calling(name, error))
+
+    def _check(
+        self,
+        name: str,
+        token: Callable[[EjfatURI], E2SARResultString],
+        need: Sequence[tuple[bool, str]] = (),
+        lb_id: str | None = "",
+    ) -> None:
+        """Refuses a call that lacks something; the token counts first."""
+        token(self._uri).value()
+        if lb_id == "" and not self._uri.lb_id:
+            refuse(
+                E2SARErrorc.ParameterNotAvailable,
+                f"Load balancer ID not available for {name}(): reserve one, or name it",
+            )
+        for holds, message in need:
+            if not holds:
+                refuse(E2SARErrorc.ParameterError, f"{name}(): {message}")
+
+
+def calling(name: str, error: Exception) -> str:
+    """What an error's text begins with."""
+    if isinstance(error, xdpsar.RpcError):
+        return f"Error connecting to LB CP in {name}(): "
+    return "" if isinstance(error, E2SARException) else f"{name}(): "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
@@ -12,6 +13,7 @@ from ._affinity import Affinity
 from ._convert import copy_of, cores, text, truth, u16, u64
 from ._enum import E2SARErrorc
 from ._errors import E2SARException, NotConstructible, code_of, refuse, refuse_parameter
+from ._lb_caller import INSTANCE, calling
 from ._lb_manager import LBManager, get_port_range
 from ._overloads import Parameter, match
 from ._reassembler_flags import ReassemblerFlags as Flags
@@ -27,6 +29,8 @@ _LONGEST_TIMEOUT_MS = 10000
 _LOWEST_PORT = 1024
 _NOTHING = -1
 _ERROR = -2
+_LAST_WORD = 5.0
+"""For how long a deregistration is waited for, in seconds."""
 
 
 class ReassemblerStats(NotConstructible):
@@ -101,6 +105,7 @@ class Reassembler:
         "_native",
         "_port",
         "_range",
+        "_started",
         "_threads",
     )
 
@@ -160,6 +165,7 @@ class Reassembler:
         self._data_ip: IPAddress = given.get("data_ip") or _own_address(uri, given["v6"])
         self._manager = LBManager(uri, self._flags.validateCert, self._flags.useHostAddress)
         self._native: xdpsar.Reassembler | None = None
+        self._started = False
         self._errors = 0
         self._last = (0, E2SARErrorc.NoError)
         if self._cores:
@@ -185,15 +191,24 @@ class Reassembler:
 
     def OpenAndStart(self) -> E2SARResultInt:
         """Binds the ports and receives from now on."""
-        if self._native is not None:
+        if self._started:
             return E2SARResultInt._failed(
                 E2SARErrorc.LogicError, "OpenAndStart was called before: make a new Reassembler"
             )
+        # A worker that is registered receives already.
+        result = self._open() if self._native is None else DONE
+        self._started = result.has_value()
+        return result
+
+    def _open(self, name: str | None = None) -> E2SARResultInt:
         flags = self._flags
         ports = 1 << self._range
         threads = min(self._threads, ports)
         try:
+            uri, registration = self._registration(name)
             self._native = xdpsar.Reassembler(
+                uri,
+                register=registration,
                 data_ip=str(self._data_ip),
                 port=self._port,
                 ports=ports,
@@ -204,6 +219,8 @@ class Reassembler:
                 lb_header="keep" if flags.withLBHeader else "none",
                 socket_buffer=max(0, flags.rcvSocketBufSize),
             )
+        except xdpsar.RpcError as error:
+            return E2SARResultInt._caught(error, calling("register_worker", error))
         except (xdpsar.XdpsarError, OSError) as error:
             code = code_of(error)
             if isinstance(error, xdpsar.SocketError):
@@ -212,29 +229,65 @@ class Reassembler:
         return DONE
 
     def registerWorker(self, node_name: str) -> E2SARResultInt:
-        """Tells the control plane, if there is one, that this is a worker."""
+        """Tells the control plane, if there is one, that this is a worker, and
+        from then on how it does. Binds the ports: who is registered gets
+        events."""
         name = text(node_name)
-        flags = self._flags
-        if not flags.useCP:
+        if not self._flags.useCP:
             return DONE
-        return self._manager.register_worker(
+        need = ((bool(name), "a worker has a name"),)
+        try:
+            self._manager._check("register_worker", INSTANCE, need)
+        except E2SARException as error:
+            return E2SARResultInt._caught(error)
+        if self._native is not None:
+            return E2SARResultInt._failed(
+                E2SARErrorc.LogicError, "registerWorker comes once, and before OpenAndStart"
+            )
+        return self._open(name)
+
+    def _registration(
+        self, name: str | None
+    ) -> tuple[xdpsar.EjfatUri | None, xdpsar.Registration | None]:
+        if name is None:
+            return None, None
+        flags = self._flags
+        uri, trust = self._manager._reach()
+        return uri, xdpsar.Registration(
             name,
-            (self._data_ip, self._port),
-            flags.weight,
-            1 << self._range,
-            flags.min_factor,
-            flags.max_factor,
+            weight=flags.weight,
+            min_factor=flags.min_factor,
+            max_factor=flags.max_factor,
+            period=flags.period_ms / 1000,
+            horizon=flags.epoch_ms / 1000,
+            set_point=flags.setPoint,
+            kp=flags.Kp,
+            ki=flags.Ki,
+            kd=flags.Kd,
+            # Always ready.
+            high_water=1.0,
+            report_counters=flags.reportStats,
+            **trust,
         )
 
     def deregisterWorker(self) -> E2SARResultInt:
-        """Tells it that this is a worker no more."""
+        """Tells it that this is a worker no more. What has come can still be
+        received; nothing more comes."""
         if not self._flags.useCP:
             return DONE
-        if not self._manager.get_uri().session_id:
+        native = self._native
+        if native is None or native.registration is None:
             return E2SARResultInt._failed(
                 E2SARErrorc.LogicError, "This worker is not registered: nothing to deregister"
             )
-        return self._manager.deregister_worker()
+        native.stop()
+        deadline = time.monotonic() + _LAST_WORD
+        while (now := native.registration) is not None and now.state != "deregistered":
+            if time.monotonic() > deadline:
+                told = f"Error connecting to LB CP in deregister_worker(): {now.last_error}"
+                return E2SARResultInt._failed(E2SARErrorc.RPCError, told)
+            time.sleep(0.002)
+        return DONE
 
     def getEventBytes(self) -> tuple[int, bytes, int, int]:
         """The next event if one is there: length, bytes, number, data id.
@@ -273,9 +326,12 @@ class Reassembler:
     def getStats(self) -> ReassemblerStats:
         """Up to now."""
         stats = ReassemblerStats._bare()
-        stats.grpcErrCnt = 0
+        told = self._native.registration if self._native is not None else None
+        stats.grpcErrCnt = told.errors if told is not None else 0
         stats.dataErrCnt = self._errors
         stats.lastErrno, stats.lastE2SARError = self._last
+        if stats.grpcErrCnt and stats.lastE2SARError == E2SARErrorc.NoError:
+            stats.lastE2SARError = E2SARErrorc.RPCError
         if self._native is None:
             stats.enqueueLoss = stats.reassemblyLoss = stats.eventSuccess = 0
             stats.totalPackets = stats.totalBytes = stats.badHeaderDiscards = 0

@@ -10,7 +10,10 @@ import pytest
 
 from e2sar_py import E2SARErrorc, EjfatURI, IPAddress
 from e2sar_py.ControlPlane import LBManager, Timestamp, TokenPermission, WorkerStats
+from e2sar_py.DataPlane import Reassembler, Segmenter
 from xdpsar.tests import lb
+
+from .support import LOOPBACK, PATIENCE_MS, free_ports, sender_flags
 
 NODE = ("my_node", (IPAddress.from_string("192.168.101.5"), 10000), 0.5, 10, 1.0, 1.0)
 SENDERS = ["192.168.20.1", "192.168.20.2"]
@@ -231,3 +234,34 @@ def test_a_forked_child(site: Site, manager: LBManager) -> None:
         assert told.read() == "ok"
     assert os.waitpid(child, 0)[1] == 0
     assert manager.free_lb().value() == 0
+
+
+def test_a_receiver_as_a_worker() -> None:
+    with lb.Server("--plane", "127.0.0.1") as server:
+        manager = LBManager(EjfatURI(server.uri))
+        assert manager.reserve_lb_in_seconds("mylb", 3600.0, ["127.0.0.1"]).has_value()
+
+        def workers() -> list[str]:
+            status = manager.get_lb_status()
+            assert status is not None
+            return [worker.get_name() for worker in LBManager.get_worker_statuses(status)]
+
+        flags = Reassembler.ReassemblerFlags()
+        flags.eventTimeout_ms = 10_000
+        flags.reportStats = True
+        made = Reassembler(manager.get_uri(), LOOPBACK, free_ports(), 1, flags)
+        assert made.registerWorker("node").value() == 0
+        assert workers() == ["node"]
+        assert made.registerWorker("node").error().code == E2SARErrorc.LogicError
+        assert made.OpenAndStart().value() == 0
+        assert made.OpenAndStart().error().code == E2SARErrorc.LogicError
+        server.tell("advance 1")
+        sender = Segmenter(manager.get_uri(), 7, 1, sender_flags())
+        assert sender.OpenAndStart().value() == 0
+        assert sender.sendEvent(b"by way of it", 12, 5).value() == 0
+        assert made.recvEventBytes(PATIENCE_MS) == (12, b"by way of it", 5, 7)
+        sender.stopThreads()
+        assert made.deregisterWorker().value() == 0
+        assert workers() == []
+        assert made.getStats().eventSuccess == 1
+        made.stopThreads()
