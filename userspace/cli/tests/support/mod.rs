@@ -1,6 +1,8 @@
 //! Runs the built `xdpsar` and reads what it says.
 #![allow(dead_code, reason = "each test binary uses its own part of this")]
 
+pub(crate) mod config;
+
 use std::{
     io::{BufRead, BufReader, Read},
     net::{Ipv4Addr, SocketAddr, UdpSocket},
