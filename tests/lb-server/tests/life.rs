@@ -130,11 +130,18 @@ fn tokens_are_made_listed_and_revoked() {
     let error = lb.token_permissions(&Which::Secret(token.clone())).expect_err("gone");
     assert_eq!(error.code, Some(RpcCode::NotFound));
     assert!(!format!("{error} {error:?}").contains(token.reveal()), "the server quotes it");
-    for own in [Which::Own, Which::Id(0)] {
+    let number = lb.token_permissions(&Which::Own).unwrap().id;
+    assert_ne!(number, 0);
+    let secret = Which::Secret(lb.uri().token(TokenKind::Admin).unwrap().clone());
+    for own in [Which::Own, Which::Id(0), Which::Id(number), secret] {
         let calls = server.calls("RevokeToken");
         let error = lb.revoke_token(&own).expect_err("that would revoke everything");
         assert_eq!((error.kind, server.calls("RevokeToken")), (ErrorKind::Parameter, calls));
+        assert!(error.found.contains("the token that asks"), "{error}");
     }
+    // Unless that is what is wanted.
+    lb.revoke_own_token().expect("an admin may");
+    assert_eq!(lb.version().expect_err("no token is left").code, Some(RpcCode::PermissionDenied));
 }
 
 /// What no server should get is not sent.

@@ -170,6 +170,7 @@ impl LoadBalancer {
         token_permissions(which: &Which) -> TokenDetails;
         child_tokens(which: &Which) -> Vec<TokenDetails>;
         revoke_token(which: &Which) -> ();
+        revoke_own_token() -> ();
         chain(lb_id: Option<&str>, chain: &Chain) -> String;
         unchain(lb_id: Option<&str>, chain_id: &str) -> ();
         chain_graph(lb_id: Option<&str>) -> ChainGraph;

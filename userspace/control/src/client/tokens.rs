@@ -240,22 +240,41 @@ impl LoadBalancer {
     /// Revokes a token, and those made with it.
     ///
     /// # Errors
-    /// See [`Error`]. The calling token cannot be meant: with the server's
-    /// first one, all tokens there are would be gone.
+    /// See [`Error`]. The calling token cannot be meant, by whichever name:
+    /// see [`revoke_own_token`](Self::revoke_own_token).
     pub async fn revoke_token(&self, which: &Which) -> Result<(), Error> {
         let asked = format!("revoke {which}");
         let own = self.admin_token()?;
         let meant = match which {
             Which::Own | Which::Id(0) => true,
             Which::Secret(token) => *token == own,
-            Which::Id(_) => false,
+            // Only the server knows it by its number. Whom it does not even
+            // tell that, it lets revoke nothing.
+            Which::Id(id) => match self.token_permissions(&Which::Own).await {
+                Ok(own) => own.id == *id,
+                Err(error) if error.is_retryable() => return Err(error),
+                Err(_) => false,
+            },
         };
         if meant {
-            let found = "with it, all tokens of the server may go";
+            let found = "it is the token that asks, and with it go all that were made with it";
             let remedy = "revoke it with the token that it was made with";
             return Err(Error::new(ErrorKind::Parameter, asked, found, remedy));
         }
-        let reply = self.call("RevokeToken", asked, own, which.write()).await;
+        self.revoke(asked, which).await
+    }
+
+    /// Revokes the calling token, and those made with it. With a server's
+    /// first one, all tokens there are go, until somebody restarts it.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn revoke_own_token(&self) -> Result<(), Error> {
+        self.revoke("revoke the own token".into(), &Which::Own).await
+    }
+
+    async fn revoke(&self, asked: String, which: &Which) -> Result<(), Error> {
+        let reply = self.call("RevokeToken", asked, self.admin_token()?, which.write()).await;
         let Empty {} = reply.map_err(|error| which.hide(error))?;
         Ok(())
     }

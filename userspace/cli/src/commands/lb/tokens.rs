@@ -64,7 +64,7 @@ impl Caller {
                 "use the token that it was made with, or say --yes-revoke-own-token",
             ));
         }
-        self.lb.revoke_token(&Which::Id(own))?;
+        self.lb.revoke_own_token()?;
         self.tell(&Revoked { which: format!("token {own}, this command's own") })
     }
 }
