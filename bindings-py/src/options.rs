@@ -6,7 +6,9 @@ use std::{
 };
 
 use pyo3::{exceptions::PyTypeError, prelude::*, types::PyString};
-use xdpsar::{AttachMode, Checksum, CopyMode, DATA_PORT, EjfatUri, Layout, TokenKind, UriError};
+use xdpsar::{
+    AttachMode, Checksum, CopyMode, DATA_PORT, EjfatUri, Layout, Lend, TokenKind, UriError,
+};
 
 use crate::{error, uri::PyEjfatUri};
 
@@ -49,6 +51,13 @@ pub(crate) fn word<T: Copy>(
         "there is no such choice",
         &format!("choose from {}", words.join(", ")),
     ))
+}
+
+/// Whether events stay where AF_XDP has put them. Lent ones cannot be written
+/// to.
+pub(crate) fn lend(py: Python<'_>, given: &str, readonly_events: bool) -> PyResult<Lend> {
+    let auto = if readonly_events { Lend::Auto } else { Lend::Off };
+    word(py, "lend", given, &[("auto", auto), ("on", Lend::On), ("off", Lend::Off)])
 }
 
 /// An address: text, or one of the classes of `ipaddress`.

@@ -15,7 +15,7 @@ use pyo3::{
     types::{PyList, PyTuple},
 };
 use xdpsar::{
-    Backend, BudgetPolicy, DATA_PORT, LaneMode, LbFraming, Lend, LostEvent, Overflow, Readiness,
+    Backend, BudgetPolicy, DATA_PORT, LaneMode, LbFraming, LostEvent, Overflow, Readiness,
     Reassembler, SocketOptions, Wait, XdpOptions,
 };
 
@@ -28,8 +28,8 @@ use crate::{
     filter::{DataIds, Filter},
     options::{self, ATTACHES, CHECKSUMS, COPIES, LAYOUTS, seconds, word},
     origin::{Close, Live, Origin, close_at_exit},
-    receive::{self, EventIterator, Next, Open, Receiver, State, stats},
-    registration::registration,
+    receive::{EventIterator, Next, Open, Receiver, State, stats},
+    registration::{self, registration},
     wait::elsewhere,
 };
 
@@ -116,17 +116,7 @@ impl PyReassembler {
             attach: word(py, "attach", attach, ATTACHES)?,
             copy: word(py, "copy", copy, COPIES)?,
             layout: word(py, "layout", layout, LAYOUTS)?,
-            // Lent events cannot be written to.
-            lend: word(
-                py,
-                "lend",
-                lend,
-                &[
-                    ("auto", if readonly_events { Lend::Auto } else { Lend::Off }),
-                    ("on", Lend::On),
-                    ("off", Lend::Off),
-                ],
-            )?,
+            lend: options::lend(py, lend, readonly_events)?,
             checksum: word(py, "checksum", checksum, CHECKSUMS)?,
             busy_poll,
             ..XdpOptions::default()
@@ -187,12 +177,12 @@ impl PyReassembler {
         if let Some(lanes) = lanes {
             builder = builder.lanes(lanes);
         }
-        if let Some(register) = register {
-            builder = builder.register(registration(register, uri.as_ref())?);
-        }
         let started = match register {
             None => py.detach(|| builder.start()),
-            Some(_) => elsewhere(py, || builder.start())?,
+            Some(register) => {
+                let builder = builder.register(registration(register, uri.as_ref())?);
+                elsewhere(py, || builder.start())?
+            }
         };
         let receiver = started.map_err(|error| error::from_library(py, &error))?;
         // Two strings, an enum, a list of strings: it cannot fail.
@@ -361,17 +351,7 @@ impl PyReassembler {
     #[getter]
     fn registration(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
         self.origin.check(py, "Reassembler")?;
-        let receiver = self.open.running();
-        let told = match &receiver {
-            Some(receiver) => py.detach(|| receive::registration(receiver)),
-            None => match &*self.open.state() {
-                State::Closed { registration, .. } => registration.clone(),
-                State::Running(_) => None,
-            },
-        };
-        let Some(json) = told else { return Ok(None) };
-        let module = py.import("xdpsar._registration")?;
-        module.call_method1("registration_status", (json,)).map(|made| Some(made.unbind()))
+        registration::status(py, &self.open)
     }
 
     /// What has become of everything received.

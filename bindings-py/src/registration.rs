@@ -10,6 +10,7 @@ use crate::{
     control::{Reach, slots},
     error,
     options::{ip, seconds},
+    receive::{self, Open, State},
 };
 
 /// `xdpsar.Registration`, by its attributes.
@@ -63,6 +64,20 @@ pub(crate) fn registration(
         linger: seconds(py, "linger", worker.linger)?,
         ..Registration::new(uri, worker.name)
     })
+}
+
+/// How a receiver stands with its load balancer.
+pub(crate) fn status(py: Python<'_>, of: &Open) -> PyResult<Option<Py<PyAny>>> {
+    let told = match of.running() {
+        Some(receiver) => py.detach(|| receive::registration(&receiver)),
+        None => match &*of.state() {
+            State::Closed { registration, .. } => registration.clone(),
+            State::Running(_) => None,
+        },
+    };
+    let Some(json) = told else { return Ok(None) };
+    let made = py.import("xdpsar._registration")?.call_method1("registration_status", (json,))?;
+    Ok(Some(made.unbind()))
 }
 
 /// `xdpsar.Admission`, by its attributes.
