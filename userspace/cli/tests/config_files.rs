@@ -161,7 +161,7 @@ fn commands_that_have_nothing_to_set() {
     );
     assert!(case.errors("config --explain", &[]).contains("COMMAND"));
     assert!(case.errors("config recv", &[]).contains("--generate"));
-    assert!(case.errors("config --explain recv", &[]).contains("--listen"));
+    assert!(case.errors("config --explain recv --name x", &[]).contains("--uri"));
     assert!(case.errors("config --explain nonsense", &[]).contains("nonsense"));
 }
 

@@ -27,12 +27,23 @@ pub(super) fn check(cli: &Cli) -> Result<(), clap::Error> {
             if recv.manifest.is_some() && !matches!(out, Out::Dir(_)) {
                 return conflict("--manifest gives names to the files of --out DIR");
             }
+            if recv.worker.share.is_given() && recv.via.uri.is_none() {
+                return conflict("--weight, factors and --slots are a load balancer's: say --uri");
+            }
             if recv.lanes.is_some() && recv.lane == Lane::Port {
                 return conflict("with --lane port each port is a lane: leave --lanes out");
             }
             Some(&recv.payload)
         }
         Command::Send(send) => {
+            // Clap misses what --uri lacks where --to stands against that.
+            if send.to.is_some() && (send.via.is_given() || send.no_add_sender) {
+                return conflict("--lb-... and --no-add-sender belong to --uri, not to --to");
+            }
+            if send.sync.is_some() && send.source_id.is_none() && send.via.uri.is_none() {
+                let text = "--sync needs --source-id: which sender this is";
+                return Err(Cli::command().error(ErrorKind::MissingRequiredArgument, text));
+            }
             if send.is_stream() {
                 if send.input.len() > 1 {
                     return conflict("--input - takes no files besides standard input");

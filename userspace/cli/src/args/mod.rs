@@ -5,6 +5,7 @@
 //! | [`recv`] | options of `xdpsar recv` |
 //! | [`send`] | options of `xdpsar send` |
 //! | [`lb`] | options of `xdpsar lb` |
+//! | [`via`] | `recv` and `send` by way of a load balancer |
 //! | [`demo`] | options of `xdpsar demo` |
 //! | [`config`] | options of `xdpsar config` |
 //! | [`values`] | words and numbers that several of them take |
@@ -17,6 +18,7 @@ pub(crate) mod lb;
 pub(crate) mod recv;
 pub(crate) mod send;
 pub(crate) mod values;
+pub(crate) mod via;
 
 use std::{ffi::OsString, path::PathBuf};
 
@@ -27,6 +29,7 @@ Examples:
   xdpsar demo
   xdpsar recv --listen 0.0.0.0:19522 --ports 16 --workers 4 --out events/
   xdpsar send --to 192.0.2.7:19522 --ports 16 --events 1000 --size 1M --rate 10
+  eval \"$(xdpsar lb reserve --name run7 --duration 2h --export)\"
 
 Exit status:
   0  all good
@@ -118,6 +121,13 @@ mod tests {
     fn good_lines() {
         for line in [
             "xdpsar demo",
+            "xdpsar recv",
+            "xdpsar recv --uri --name node1 --weight 2 --kp 200 --high-water 0.8 --linger 2s",
+            "xdpsar recv --uri ejfat://t@127.0.0.1:1/lb/1 --listen 0.0.0.0:19522 --advertise 10.0.0.1",
+            "xdpsar recv --uri file:/x --lb-ca ca.pem --lb-timeout 3 --lb-id 7 --slots 0-63",
+            "xdpsar send",
+            "xdpsar send --uri --no-add-sender --source-id 7 --events 9",
+            "xdpsar send --uri ejfats://t@lb:1/lb/1 --lb-no-verify --lb-ipv4",
             "xdpsar demo --json --backend socket --events 100 --workers 4 --mtu 1500",
             "xdpsar recv --listen 127.0.0.1:19522",
             "xdpsar recv --listen [::1]:19522 --ports 16 --lane port --out - --duration 2.5",
@@ -148,7 +158,10 @@ mod tests {
             ValueValidation,
         };
         for (line, kind) in [
-            ("xdpsar recv", MissingRequiredArgument),
+            ("xdpsar recv --name x", MissingRequiredArgument),
+            ("xdpsar recv --listen 127.0.0.1:1 --weight 2", ArgumentConflict),
+            ("xdpsar recv --weight 2", ArgumentConflict),
+            ("xdpsar recv --uri --lb-ca x --lb-no-verify", ArgumentConflict),
             ("xdpsar recv --listen 127.0.0.1", ValueValidation),
             ("xdpsar recv --listen 127.0.0.1:1 --ports 3", ValueValidation),
             ("xdpsar recv --listen 127.0.0.1:1 --ports 0", ValueValidation),
@@ -161,7 +174,9 @@ mod tests {
             ("xdpsar recv --listen 127.0.0.1:1 --out - --json", ArgumentConflict),
             ("xdpsar recv --listen 127.0.0.1:1 --memory lots", ValueValidation),
             ("xdpsar recv --listen 127.0.0.1:1 --to 127.0.0.1:1", UnknownArgument),
-            ("xdpsar send", MissingRequiredArgument),
+            ("xdpsar send --to 127.0.0.1:1 --uri", ArgumentConflict),
+            ("xdpsar send --no-add-sender", MissingRequiredArgument),
+            ("xdpsar send --to 127.0.0.1:1 --lb-id 7", ArgumentConflict),
             ("xdpsar send --to 127.0.0.1:1 --input x --size 9", ArgumentConflict),
             ("xdpsar send --to 127.0.0.1:1 --input x --events 9", ArgumentConflict),
             ("xdpsar send --to 127.0.0.1:1 --size 5G", ValueValidation),

@@ -8,7 +8,10 @@ use xdpsar::{
     ReassemblerBuilder, SocketOptions, Wait, XdpOptions,
 };
 
-use super::values::{Backend, Cores, PayloadArgs, at_least_one, power_of_two, words};
+use super::{
+    values::{Backend, Cores, PayloadArgs, at_least_one, power_of_two, words},
+    via::{Via, Worker},
+};
 use crate::units;
 
 const AFTER_HELP: &str = "\
@@ -25,6 +28,12 @@ Output:
   --json      one object per line: ready, stats, lost, summary; with --per-event also event.
               `ready` comes once the sockets are bound.
 
+Load balancer:
+  With --uri, or with neither --listen nor --uri and EJFAT_URI set, the receiver registers as a
+  worker of the load balancer that the URI names, tells it how full it is, and deregisters at the
+  end; `ready`, `stats` and `summary` have a `registration`. Otherwise EJFAT_URI is not looked at.
+  What the control plane does stops no data: losses alone make the exit status 3.
+
 Exit status is 3 when an event was lost, a datagram was dropped (by the kernel or by us), a byte
 did not verify, a manifest did not come or not every file of it was restored, or fewer events came
 than --events asked for. Events cut off by --events' own stop
@@ -36,15 +45,17 @@ Examples:
   xdpsar recv --listen 0.0.0.0:19522 --out run7/ --manifest --until-complete
   xdpsar recv --listen 10.0.0.1:19522 --out - | xdpsar send --to 10.0.1.1:19522 --input -
   xdpsar recv --listen 10.0.0.1:19522 --backend xdp --interface eth1 --json
-  xdpsar recv --listen 127.0.0.1:19522 --events 1000 --verify";
+  xdpsar recv --listen 127.0.0.1:19522 --events 1000 --verify
+  xdpsar recv --uri --listen 10.0.0.1:19522 --ports 16 --name node1 --out events/";
 
 /// Receive datagrams and put events together.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct RecvArgs {
-    /// Address and first UDP port to receive on.
+    /// Address and first UDP port to receive on; with a load balancer optional: port 19522 of the
+    /// address that faces it.
     #[arg(long, value_name = "IP:PORT")]
-    pub(crate) listen: SocketAddr,
+    pub(crate) listen: Option<SocketAddr>,
     /// UDP ports from that one on: a power of two.
     #[arg(long, value_name = "N", default_value = "1", value_parser = power_of_two)]
     pub(crate) ports: u16,
@@ -57,6 +68,11 @@ pub(crate) struct RecvArgs {
     /// Whether datagrams carry the LB header.
     #[arg(long, value_enum, default_value_t, value_name = "HEADER")]
     pub(crate) lb_header: LbHeader,
+
+    #[command(flatten, next_help_heading = "Load balancer")]
+    pub(crate) via: Via,
+    #[command(flatten, next_help_heading = "Load balancer")]
+    pub(crate) worker: Worker,
 
     /// Packet path.
     #[arg(long, value_enum, default_value_t, help_heading = "Packet path")]
@@ -176,7 +192,7 @@ impl RecvArgs {
     }
 
     /// The receiver that these options describe.
-    pub(crate) fn builder(&self) -> ReassemblerBuilder {
+    pub(crate) fn builder(&self, listen: SocketAddr) -> ReassemblerBuilder {
         let socket = SocketOptions::default();
         let socket = SocketOptions {
             buffer: self.socket_buffer.map_or(socket.buffer, |bytes| bytes as usize),
@@ -192,7 +208,7 @@ impl RecvArgs {
             lend: self.lend.into(),
             ..XdpOptions::default()
         };
-        let mut builder = xdpsar::Reassembler::builder(self.listen)
+        let mut builder = xdpsar::Reassembler::builder(listen)
             .ports(self.ports)
             .lane_mode(self.lane.into())
             .lb_header(self.lb_header.into())

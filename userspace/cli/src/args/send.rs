@@ -1,17 +1,22 @@
 //! Options of `xdpsar send`.
 
 use std::{
+    hash::{BuildHasher, Hasher, RandomState},
     net::{IpAddr, SocketAddr},
     path::PathBuf,
     time::Duration,
 };
 
-use clap::Args;
-use xdpsar::{SegmenterBuilder, SendBackend, SyncConfig, SyncRate, Ticks, XdpTransmitOptions};
+use clap::{ArgGroup, Args};
+use xdpsar::{
+    EjfatUri, Endpoint, SegmenterBuilder, SendBackend, SyncConfig, SyncRate, Ticks, UriError,
+    XdpTransmitOptions,
+};
 
 use super::{
     recv::Copying,
     values::{Cores, LbHeaderVersion, PayloadArgs, Sizes, at_least_one, power_of_two, rate, words},
+    via::Via,
 };
 use crate::units;
 
@@ -28,6 +33,12 @@ file nor directory is skipped with a word, as are symbolic links to directories.
 
 Without a load balancer between, say --ports as the receiver does; towards one, leave it out.
 
+Load balancer:
+  With --uri, or with neither --to nor --uri and EJFAT_URI set, events go to the data address that
+  the URI names, Sync messages to its sync address, and this host is one that may send as long as
+  the command runs; `ready`, `stats` and `summary` have an `admission`. Otherwise EJFAT_URI is not
+  looked at.
+
 Exit status is 3 when fewer events were sent than asked for. The first SIGINT or SIGTERM, and the
 end of --duration, take no more events in and let those on their way go out for --drain at most;
 what is cut off then is counted. A second signal exits at once with status 1. That nobody listens
@@ -39,15 +50,17 @@ Examples:
   xdpsar send --to 192.0.2.7:19522 --backend xdp --tx-queue 7 --dscp 46
   xdpsar send --to 192.0.2.7:19522 --sync 192.0.2.7:19020 --source-id 12 --source 192.0.2.1
   xdpsar send --to 192.0.2.7:19522 --rate 10 --input run7/ calibration.dat --manifest
-  xdpsar recv --listen 10.0.0.1:19522 --out - | xdpsar send --to 192.0.2.7:19522 --input -";
+  xdpsar recv --listen 10.0.0.1:19522 --out - | xdpsar send --to 192.0.2.7:19522 --input -
+  xdpsar send --uri --events 1000 --size 1M --rate 2";
 
 /// Cut events into datagrams and send them.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = AFTER_HELP)]
+#[command(group = ArgGroup::new("sync_to").args(["sync", "uri"]).multiple(true))]
 pub(crate) struct SendArgs {
     /// Address and first UDP port to send to.
-    #[arg(long, value_name = "IP:PORT")]
-    pub(crate) to: SocketAddr,
+    #[arg(long, value_name = "IP:PORT", conflicts_with = "uri")]
+    pub(crate) to: Option<SocketAddr>,
     /// Spread events over this many UDP ports by their entropy, as a load balancer does.
     #[arg(long, value_name = "N", default_value = "1", value_parser = power_of_two)]
     pub(crate) ports: u16,
@@ -159,11 +172,17 @@ pub(crate) struct SendArgs {
     #[arg(long, requires = "rate", help_heading = "Rate")]
     pub(crate) kernel_pacing: bool,
 
-    /// Send Sync messages to a control plane, from a second before the first event on.
-    #[arg(long, value_name = "IP:PORT", requires = "source_id", help_heading = "Control plane")]
+    #[command(flatten, next_help_heading = "Load balancer")]
+    pub(crate) via: Via,
+    /// With --uri: do not add this host to those that may send, nor remove it at the end.
+    #[arg(long, requires = "uri", help_heading = "Load balancer")]
+    pub(crate) no_add_sender: bool,
+    /// Send Sync messages to a control plane, from a second before the first event on; with --uri
+    /// instead of the URI's address.
+    #[arg(long, value_name = "IP:PORT", help_heading = "Load balancer")]
     pub(crate) sync: Option<SocketAddr>,
-    /// Which sender this is, among those of the load balancer.
-    #[arg(long, value_name = "ID", requires = "sync", help_heading = "Control plane")]
+    /// Which sender this is, among those of the load balancer; with --uri by default some number.
+    #[arg(long, value_name = "ID", requires = "sync_to", help_heading = "Load balancer")]
     pub(crate) source_id: Option<u32>,
 
     /// How often statistics are printed; a bare number means seconds, 0 never.
@@ -207,21 +226,29 @@ impl SendArgs {
     }
 
     /// The segmenter that these options describe.
-    pub(crate) fn builder(&self) -> SegmenterBuilder {
+    ///
+    /// # Errors
+    /// The load balancer's sync address is none for this host.
+    pub(crate) fn builder(
+        &self,
+        to: SocketAddr,
+        lb: Option<&EjfatUri>,
+    ) -> Result<SegmenterBuilder, UriError> {
         let ticks = Ticks::from(self.tick);
-        let sync = self.sync.zip(self.source_id).map(|(to, source_id)| SyncConfig {
+        let of_lb = lb.and_then(EjfatUri::sync).map(Endpoint::socket_addr).transpose()?;
+        let sync = self.sync.or(of_lb).map(|to| SyncConfig {
             rate: match ticks {
                 Ticks::Clock => SyncRate::Megahertz,
                 Ticks::EventNumber => SyncRate::Measured,
             },
-            ..SyncConfig::new(to, source_id)
+            ..SyncConfig::new(to, self.source_id.unwrap_or_else(some_id))
         });
         let xdp = XdpTransmitOptions {
             queue: self.tx_queue,
             copy: self.copy.into(),
             ..XdpTransmitOptions::new()
         };
-        let mut builder = xdpsar::Segmenter::builder(self.to)
+        let mut builder = xdpsar::Segmenter::builder(to)
             .ports(self.ports)
             .sockets(self.sockets)
             .xdp(xdp)
@@ -256,8 +283,13 @@ impl SendArgs {
         if let Some(Cores(cores)) = &self.cores {
             builder = builder.cores(cores.clone());
         }
-        builder
+        Ok(builder)
     }
+}
+
+/// A number that other senders do not have, as good as certainly.
+fn some_id() -> u32 {
+    RandomState::new().build_hasher().finish() as u32
 }
 
 words!(

@@ -5,6 +5,7 @@ mod demo;
 mod lb;
 mod recv;
 mod send;
+mod via;
 
 use crate::{
     args::{Cli, Command},

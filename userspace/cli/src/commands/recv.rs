@@ -2,12 +2,14 @@
 
 use std::{
     io,
+    net::SocketAddr,
     time::{Duration, Instant},
 };
 
 use indicatif::ProgressBar;
-use xdpsar::{Event, Reassembler, RecvTimeoutError, Stats};
+use xdpsar::{DATA_PORT, Event, Reassembler, RecvTimeoutError, Stats, local_address_towards};
 
+use super::via;
 use crate::{
     args::recv::{Out, RecvArgs},
     output::{Arrived, Lost, Mismatched, Output, Ready, RecvSummary, Tick, Verified},
@@ -41,12 +43,13 @@ pub(crate) fn run(args: &RecvArgs) -> Result<Status, Failure> {
         (false, Out::Stdout) => Output::TextAside,
         (false, _) => Output::Text,
     };
-    let receiver = args.builder().start()?;
-    let workers = receiver.stats().workers.len();
-    let listen = receiver.local_addr().to_string();
-    output
-        .tell(&Ready::new(receiver.backend(), listen, args.ports, workers))
-        .map_err(Failure::telling)?;
+    let receiver = start(args)?;
+    let ready = Ready {
+        workers: receiver.stats().workers.len(),
+        registration: receiver.registration(),
+        ..Ready::new(receiver.backend(), receiver.local_addr().to_string(), args.ports)
+    };
+    output.tell(&ready).map_err(Failure::telling)?;
     Session {
         args,
         receiver: &receiver,
@@ -63,6 +66,23 @@ pub(crate) fn run(args: &RecvArgs) -> Result<Status, Failure> {
         failure: None,
     }
     .run(&stop)
+}
+
+/// Starts to receive, as a load balancer's worker if there is one.
+fn start(args: &RecvArgs) -> Result<Reassembler, Failure> {
+    let lb = via::find(&args.via, args.listen.is_some())?;
+    let listen = match (args.listen, &lb) {
+        (Some(listen), _) => listen,
+        (None, Some(lb)) => {
+            SocketAddr::new(local_address_towards(lb.uri.data_addr()?.ip())?, DATA_PORT)
+        }
+        (None, None) => return Err(via::nowhere("receive", "--listen")),
+    };
+    let mut builder = args.builder(listen);
+    if let Some(lb) = lb {
+        builder = builder.register(via::registration(lb, &args.worker));
+    }
+    Ok(builder.start()?)
 }
 
 fn sink(args: &RecvArgs) -> Result<Sink, Failure> {
@@ -236,7 +256,13 @@ impl Session<'_> {
     fn tick(&mut self, ticker: &mut Ticker, now: Instant) {
         let stats = self.receiver.stats();
         let (gbps, events_per_s) = ticker.rates(now, &stats);
-        let tick = Tick { delivered: self.delivered, gbps, events_per_s, stats: &stats };
+        let tick = Tick {
+            delivered: self.delivered,
+            gbps,
+            events_per_s,
+            registration: self.receiver.registration(),
+            stats: &stats,
+        };
         if let Some(progress) = &self.progress {
             progress.set_position(self.delivered);
             progress.set_message(tick.line());
@@ -272,6 +298,7 @@ impl Session<'_> {
             active_s,
             gbps: gbps(self.delivered_bytes, active_s),
             cpu_s: cpu_time().as_secs_f64(),
+            registration: self.receiver.registration(),
             stats: &stats,
         });
         self.told(told);

@@ -2,13 +2,14 @@
 
 use std::fmt::Write;
 
-use xdpsar::{Dropped, EventsLost, Stats};
+use xdpsar::{Dropped, EventsLost, RegistrationStatus, Stats};
 
 use super::{
     Report,
     record::{Arrived, Failed, Lost, Mismatched, Ready, RecvSummary, Tick},
 };
 use crate::{
+    manifest::name::show,
     sink::{Restored, Unrestored},
     units::{per_second, show_bytes, show_count},
 };
@@ -23,6 +24,15 @@ impl Report for Ready<'_> {
             "ready: {}{ports}, {} worker(s)\n  {} ({}): {}",
             self.listen, self.workers, self.backend, self.reason, self.detail
         );
+        if let Some(registration) = &self.registration {
+            let RegistrationStatus { session_id, lb_id, address, .. } = registration;
+            let _ = write!(
+                text,
+                "\n  worker of load balancer {}: session {}, at {address}",
+                show(lb_id.as_bytes()),
+                show(session_id.as_bytes())
+            );
+        }
         for warning in self.warnings {
             let _ = write!(text, "\n  warning: {warning}");
         }
@@ -49,8 +59,18 @@ impl Tick<'_> {
             show_count(stats.dropped.total()),
             show_count(stats.kernel_drops),
             show_count(stats.in_progress),
-        )
+        ) + &self.registration.as_ref().map(standing).unwrap_or_default()
     }
+}
+
+/// How it stands with the load balancer, at a line's end.
+fn standing(registration: &RegistrationStatus) -> String {
+    let RegistrationStatus { state, fill, errors_in_a_row, last_error, .. } = registration;
+    let mut text = format!("  {state}, {:.0} % full", fill * 100.0);
+    if let Some(error) = last_error.as_ref().filter(|_| *errors_in_a_row > 0) {
+        let _ = write!(text, ", {errors_in_a_row} failures: {error}");
+    }
+    text
 }
 
 impl Report for Arrived {
@@ -139,6 +159,17 @@ impl Report for RecvSummary<'_> {
         );
         row("dropped", dropped(&stats.dropped));
         row("kernel drops", show_count(stats.kernel_drops));
+        if let Some(registration) = &self.registration {
+            let RegistrationStatus { state, states_sent, errors, registrations, .. } = registration;
+            row(
+                "load balancer",
+                format!(
+                    "{state}; {} states sent, {} failures, registered {registrations} time(s)",
+                    show_count(*states_sent),
+                    show_count(*errors),
+                ),
+            );
+        }
         row("processor", format!("{:.2} s", self.cpu_s));
         let _ = write!(text, "{}", workers(stats));
         Some(text)

@@ -2,7 +2,10 @@
 //! Names are stable: programs read them.
 
 use serde::Serialize;
-use xdpsar::{BackendInfo, Error, Event, LossCause, LostEvent, SetupError, Stats, UriError};
+use xdpsar::{
+    BackendInfo, Error, Event, LossCause, LostEvent, RegistrationStatus, SetupError, Stats,
+    UriError,
+};
 
 use crate::{payload::Mismatch, sink::Restored};
 
@@ -18,15 +21,12 @@ pub(crate) struct Ready<'a> {
     pub(crate) listen: String,
     pub(crate) ports: u16,
     pub(crate) workers: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) registration: Option<RegistrationStatus>,
 }
 
 impl<'a> Ready<'a> {
-    pub(crate) fn new(
-        backend: &'a BackendInfo,
-        listen: String,
-        ports: u16,
-        workers: usize,
-    ) -> Self {
+    pub(crate) fn new(backend: &'a BackendInfo, listen: String, ports: u16) -> Self {
         Self {
             backend: backend.kind,
             reason: &backend.reason,
@@ -34,7 +34,8 @@ impl<'a> Ready<'a> {
             warnings: &backend.warnings,
             listen,
             ports,
-            workers,
+            workers: 1,
+            registration: None,
         }
     }
 }
@@ -46,6 +47,8 @@ pub(crate) struct Tick<'a> {
     pub(crate) delivered: u64,
     pub(crate) gbps: f64,
     pub(crate) events_per_s: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) registration: Option<RegistrationStatus>,
     #[serde(flatten)]
     pub(crate) stats: &'a Stats,
 }
@@ -170,6 +173,8 @@ pub(crate) struct RecvSummary<'a> {
     /// Delivered bits over that time.
     pub(crate) gbps: f64,
     pub(crate) cpu_s: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) registration: Option<RegistrationStatus>,
     #[serde(flatten)]
     pub(crate) stats: &'a Stats,
 }

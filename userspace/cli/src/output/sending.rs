@@ -1,9 +1,9 @@
 //! What `send` has to tell, as JSON and for people.
 
-use std::{fmt::Write, path::Path};
+use std::{fmt::Write, net::SocketAddr, path::Path};
 
 use serde::Serialize;
-use xdpsar::{Segmenter, SegmenterStats};
+use xdpsar::{AdmissionState, AdmissionStatus, Segmenter, SegmenterStats};
 
 use super::{Report, human::causes};
 use crate::{
@@ -35,6 +35,9 @@ pub(crate) struct SendReady<'a> {
     /// Whether the kernel spaces datagrams as well; only if that was asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     kernel_pacing: Option<KernelPacing<'a>>,
+    /// Only with a load balancer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    admission: Option<AdmissionStatus>,
 }
 
 #[derive(Debug, Serialize)]
@@ -44,7 +47,7 @@ struct KernelPacing<'a> {
 }
 
 impl<'a> SendReady<'a> {
-    pub(crate) fn new(args: &SendArgs, segmenter: &'a Segmenter) -> Self {
+    pub(crate) fn new(args: &SendArgs, to: SocketAddr, segmenter: &'a Segmenter) -> Self {
         let workers = match (args.workers, &args.cores) {
             (Some(workers), _) => workers,
             (None, Some(cores)) => cores.0.len(),
@@ -53,7 +56,7 @@ impl<'a> SendReady<'a> {
         Self {
             backend: segmenter.backend().to_string(),
             reason: segmenter.reason(),
-            to: args.to.to_string(),
+            to: to.to_string(),
             ports: args.ports,
             workers,
             sockets: args.sockets,
@@ -64,6 +67,7 @@ impl<'a> SendReady<'a> {
             kernel_pacing: segmenter
                 .kernel_pacing()
                 .map(|kernel| KernelPacing { is_kept: kernel.is_kept, reason: &kernel.reason }),
+            admission: segmenter.admission(),
         }
     }
 }
@@ -87,7 +91,27 @@ impl Report for SendReady<'_> {
             let is_kept = if kernel.is_kept { "kept" } else { "not kept" };
             let _ = write!(text, "\n  rate {is_kept} by the kernel: {}", kernel.reason);
         }
+        if let Some(admission) = &self.admission {
+            let _ = write!(text, "\n  {}", let_in(admission));
+        }
         Some(text)
+    }
+}
+
+/// Whom a load balancer lets in, or no longer.
+fn let_in(admission: &AdmissionStatus) -> String {
+    let AdmissionStatus { lb_id, addresses, state, last_error, .. } = admission;
+    let from: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+    let from = from.join(" ");
+    let lb_id = name::show(lb_id.as_bytes());
+    match (state, last_error) {
+        (AdmissionState::Admitted, _) => format!("load balancer {lb_id} lets {from} in"),
+        (AdmissionState::Removed, _) => format!("load balancer {lb_id} lets {from} in no longer"),
+        (AdmissionState::Kept, _) => format!("load balancer {lb_id} still lets {from} in"),
+        (AdmissionState::LeftBehind, error) => {
+            let why = error.as_deref().unwrap_or("it did not answer");
+            format!("load balancer {lb_id} still lets {from} in: {why}")
+        }
     }
 }
 
@@ -238,6 +262,9 @@ impl Report for SendSummary {
                     last.unwrap_or_default()
                 ),
             );
+        }
+        if let Some(admission) = &stats.admission {
+            row("admission", let_in(admission));
         }
         for path in &self.changed {
             row("changed", format!("{}, while it was sent", name::show(path.as_bytes())));

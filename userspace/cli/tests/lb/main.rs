@@ -3,6 +3,7 @@
 mod answers;
 mod monitor;
 mod refusals;
+mod runs;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -21,8 +22,12 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new(tls: bool) -> Self {
+        Self::with(tls, Config::default())
+    }
+
+    pub(crate) fn with(tls: bool, config: Config) -> Self {
         let tls = tls.then(|| Identity::signed(&["localhost", "127.0.0.1"]));
-        let server = Server::start(Config { tls, ..Config::default() }).unwrap();
+        let server = Server::start(Config { tls, ..config }).unwrap();
         let folder = tempfile::tempdir().unwrap();
         if let Some(identity) = server.identity() {
             std::fs::write(folder.path().join("ca.pem"), &identity.authority).unwrap();

@@ -110,6 +110,11 @@ pub(crate) struct Ended {
 impl Recv {
     /// Starts one and waits until its sockets are bound.
     pub(crate) fn start(listen: SocketAddr, more: &[&str]) -> Self {
+        Self::start_with(listen, more, |_| {})
+    }
+
+    /// The same, with a look at what it says then.
+    pub(crate) fn start_with(listen: SocketAddr, more: &[&str], look: impl Fn(&Value)) -> Self {
         let listen = listen.to_string();
         let mut arguments = vec!["recv", "--listen", &listen, "--json", "--backend", "socket"];
         arguments.extend(more);
@@ -139,19 +144,25 @@ impl Recv {
         let ready = recv.wait_for("ready");
         assert_eq!(ready["backend"], "socket", "{ready}");
         assert_eq!(ready["listen"], listen, "{ready}");
+        look(&ready);
         recv
     }
 
     /// Waits for a record of this type.
     pub(crate) fn wait_for(&mut self, kind: &str) -> Value {
+        self.wait_until(|record| record["type"] == kind)
+    }
+
+    /// Waits for a record that is so.
+    pub(crate) fn wait_until(&mut self, is: impl Fn(&Value) -> bool) -> Value {
         loop {
             match self.lines.recv_timeout(PATIENCE) {
-                Ok(record) if record["type"] == kind => return record,
+                Ok(record) if is(&record) => return record,
                 Ok(_) => {}
                 Err(error) => {
                     let _ = self.child.kill();
                     let stderr = self.stderr.take().map(|thread| thread.join().unwrap());
-                    panic!("no `{kind}` from recv ({error}): {stderr:?}");
+                    panic!("recv does not say what it should ({error}): {stderr:?}");
                 }
             }
         }

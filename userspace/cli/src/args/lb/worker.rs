@@ -42,21 +42,38 @@ pub(crate) struct Register {
 /// How much a worker gets.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Share {
-    /// Its share, compared with other workers'; above 0.
-    #[arg(long, value_name = "W", default_value = "1", allow_negative_numbers = true)]
-    pub(crate) weight: f32,
-    /// Its share is not below this much of an equal one.
-    #[arg(long, value_name = "F", default_value = "0.5", allow_negative_numbers = true)]
-    pub(crate) min_factor: f32,
-    /// Its share is not above this much of an equal one; 0: no such limit.
-    #[arg(long, value_name = "F", default_value = "2", allow_negative_numbers = true)]
-    pub(crate) max_factor: f32,
+    /// Its share, compared with other workers'; above 0 [default: 1].
+    #[arg(long, value_name = "W", allow_negative_numbers = true)]
+    weight: Option<f32>,
+    /// Its share is not below this much of an equal one [default: 0.5].
+    #[arg(long, value_name = "F", allow_negative_numbers = true)]
+    min_factor: Option<f32>,
+    /// Its share is not above this much of an equal one; 0: no such limit [default: 2].
+    #[arg(long, value_name = "F", allow_negative_numbers = true)]
+    max_factor: Option<f32>,
     /// Slots that it must have, such as 0-63; for reservations that are static or explicit.
     #[arg(long, value_name = "RANGES", value_parser = ranges)]
-    pub(crate) slots: Option<Ranges>,
+    slots: Option<Ranges>,
 }
 
 impl Share {
+    pub(crate) fn weight(&self) -> f32 {
+        self.weight.unwrap_or(1.0)
+    }
+
+    pub(crate) fn min_factor(&self) -> f32 {
+        self.min_factor.unwrap_or(0.5)
+    }
+
+    pub(crate) fn max_factor(&self) -> f32 {
+        self.max_factor.unwrap_or(2.0)
+    }
+
+    /// Whether any of it was asked for.
+    pub(crate) fn is_given(&self) -> bool {
+        self.weight.or(self.min_factor).or(self.max_factor).is_some() || self.slots.is_some()
+    }
+
     /// Slots that it must have.
     pub(crate) fn demands(&self) -> Vec<SlotRange> {
         self.slots.clone().unwrap_or_default().0

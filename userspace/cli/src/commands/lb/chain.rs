@@ -33,9 +33,9 @@ impl Caller {
         let told = upstream.to_string();
         let chain = load_balancer::Chain {
             ip_family: args.family.into(),
-            weight: args.share.weight,
-            min_factor: args.share.min_factor,
-            max_factor: args.share.max_factor,
+            weight: args.share.weight(),
+            min_factor: args.share.min_factor(),
+            max_factor: args.share.max_factor(),
             slot_demands: args.share.demands(),
             ..load_balancer::Chain::to(upstream)
         };

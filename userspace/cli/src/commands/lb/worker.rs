@@ -27,9 +27,9 @@ impl Caller {
         let ports = PortRange::at_least(args.ports.into());
         let worker = Worker {
             ports,
-            weight: args.share.weight,
-            min_factor: args.share.min_factor,
-            max_factor: args.share.max_factor,
+            weight: args.share.weight(),
+            min_factor: args.share.min_factor(),
+            max_factor: args.share.max_factor(),
             keep_lb_header: args.keep_lb_header,
             slot_demands: args.share.demands(),
             ..Worker::new(&args.name, address, args.port)

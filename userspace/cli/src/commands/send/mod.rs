@@ -31,9 +31,10 @@ use std::{
 };
 
 use indicatif::ProgressBar;
-use xdpsar::{Segmenter, SegmenterStats, SegmenterStopper, StopReport};
+use xdpsar::{Admission, Segmenter, SegmenterStats, SegmenterStopper, StopReport};
 
 use self::{control::Control, line::Line, source::Source};
+use super::via;
 use crate::{
     args::send::SendArgs,
     output::{Output, SendReady, SendSummary, Sending},
@@ -53,14 +54,24 @@ pub(crate) fn run(args: &SendArgs) -> Result<Status, Failure> {
     let signals = StopFlag::install()
         .map_err(|error| Failure::system("handling SIGINT and SIGTERM", error, "report this"))?;
     let control = Arc::<Control>::default();
+    let lb = via::find(&args.via, args.to.is_some())?;
+    let to = match (&lb, args.to) {
+        (Some(lb), _) => lb.uri.data_addr()?,
+        (None, Some(to)) => to,
+        (None, None) => return Err(via::nowhere("send", "--to")),
+    };
     let mut source = Source::new(args, &control)?;
     let total = source.total();
-    let mut segmenter = args.builder().open()?;
+    let builder = args.builder(to, lb.as_ref().map(|lb| &lb.uri))?;
+    let admission = lb
+        .filter(|_| !args.no_add_sender)
+        .map(|lb| Admission { options: lb.options, ..Admission::new(lb.uri) });
+    let mut segmenter = builder.admit(admission).open()?;
     let output = if args.json { Output::Json } else { Output::Text };
     for skipped in source.skipped() {
         output.tell(skipped).map_err(Failure::telling)?;
     }
-    output.tell(&SendReady::new(args, &segmenter)).map_err(Failure::telling)?;
+    output.tell(&SendReady::new(args, to, &segmenter)).map_err(Failure::telling)?;
     let mut watch = Watch {
         args,
         output,
