@@ -5,7 +5,7 @@ mod common;
 
 use std::time::{Duration, SystemTime};
 
-use common::{Log, PATIENCE, address, client, node, server, servers, state, worker};
+use common::{PATIENCE, address, client, node, server, servers, state, worker};
 use xdpsar_control::{
     ErrorKind, Reserve, RpcCode, TokenKind,
     blocking::LoadBalancer,
@@ -254,27 +254,6 @@ fn silent_workers_are_left_out_and_forgotten() {
     let error = own.send_state(None, &state(&server, 0.1, 0.0)).expect_err("forgotten");
     assert!(error.is_denied(), "{error}");
     lb.register(None, &node("my_node")).expect("registered anew");
-}
-
-/// By each client once.
-#[test]
-fn clocks_apart_are_warned_of() {
-    let server = server();
-    let lb = worker(&server);
-    let log = Log::default();
-    let warnings = || log.text().matches("let both follow NTP").count();
-    tracing::subscriber::with_default(log.subscriber(tracing::Level::WARN), || {
-        lb.status(None).unwrap();
-        assert_eq!(warnings(), 0);
-        server.advance(Duration::from_secs(100));
-        for _ in 0..3 {
-            lb.status(None).unwrap();
-            lb.overview().unwrap();
-        }
-        assert_eq!(warnings(), 1);
-        client(&server).overview().unwrap();
-        assert_eq!(warnings(), 2, "another client's own");
-    });
 }
 
 /// A worker whose clock is late gets nothing, and the status says by how much.
