@@ -7,7 +7,7 @@ use std::fs;
 use serde_json::Value;
 use support::{
     config::{Case, origin},
-    records,
+    free_ports, records,
 };
 
 #[test]
@@ -72,6 +72,22 @@ fn e2sars_files() {
         ),
         "{errors}"
     );
+}
+
+#[test]
+fn a_reassemblers_file_does_without_a_load_balancer() {
+    let case = Case::new(&[(
+        "r.ini",
+        "[general]\nuseCP = true\n[control-plane]\nuseHostAddress = false\nvalidateCert = true\n\
+         [data-plane]\nperiodMS = 100\nepochMS = 1000\n\
+         [pid]\nsetPoint = 0.0\nKi = 0.0\nKp = 1.0\nKd = 0.0\nweight = 1.0\n\
+         min_factor = 0.5\nmax_factor = 2.0\n",
+    )]);
+    let listen = free_ports(1);
+    let line = format!("recv --listen {listen} --backend socket --duration 1ms --config @r.ini");
+    let output = case.run(&line, &[]);
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert_eq!((output.status.code(), &*told), (Some(0), ""));
 }
 
 #[test]

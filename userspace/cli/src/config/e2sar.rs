@@ -77,6 +77,9 @@ enum Meaning {
     Nothing(&'static str),
 }
 
+/// Why a value of another type than its key's would be left out.
+const OTHER_TYPE: &str = "it is of another type";
+
 fn number(option: &'static str, value: impl ToString) -> Meaning {
     Meaning::Option(option, Given::Values(vec![value.to_string()]))
 }
@@ -160,6 +163,100 @@ fn meaning(side: Side, given: &Ini, all: &[Ini]) -> Meaning {
         ("pid.min_factor", Typed::Number(value)) => number("min-factor", value),
         ("pid.max_factor", Typed::Number(value)) => number("max-factor", value),
         // Types belong to keys: `every_key_means_something` looks at each.
-        _ => Meaning::Nothing("it is of another type"),
+        _ => Meaning::Nothing(OTHER_TYPE),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{ffi::OsString, fs};
+
+    use clap::CommandFactory;
+    use xdpsar_control::config::ini;
+
+    use super::{super::Surroundings, *};
+    use crate::{
+        args::{self, Cli, recv::RecvArgs},
+        config::{self, options::Kind},
+    };
+
+    /// What the key can be set to, of these.
+    fn values(name: &str) -> Vec<Ini> {
+        let (section, key) = name.split_once('.').unwrap();
+        let texts = ["true", "false", "-1", "0", "0.25", "1", "2", "3", "14", "1000", "9000"];
+        let read =
+            |text| e2sar::read(&ini::read(&format!("[{section}]\n{key} = {text}\n")).unwrap());
+        texts.iter().filter_map(|text| read(text).ok()?.given.pop()).collect()
+    }
+
+    #[test]
+    fn every_key_means_something() {
+        let mut root = Cli::command();
+        root.build();
+        for key in &e2sar::KEYS {
+            let given = values(key.name);
+            assert!(given.len() > 1, "{}", key.name);
+            for (side, command) in [(Side::Segmenter, "send"), (Side::Reassembler, "recv")] {
+                if key.of != side && key.of != Side::Both {
+                    continue;
+                }
+                let leaf = options::at(&root, &[command.to_owned()]).unwrap();
+                for given in &given {
+                    let what = format!("{command}: {} = {:?}", key.name, given.value);
+                    match meaning(side, given, std::slice::from_ref(given)) {
+                        Meaning::Default => {}
+                        Meaning::Nothing(why) => assert_ne!(why, OTHER_TYPE, "{what}"),
+                        Meaning::Option(option, value) => {
+                            let arg = options::find(leaf, option).expect(&what);
+                            assert_eq!(options::complaint(arg, &value), None, "{what}");
+                            let is_flag = matches!(value, Given::Flag(_));
+                            assert_eq!(is_flag, options::kind(arg) == Kind::Flag, "{what}");
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// The options of `recv` with a reassembler's file.
+    fn recv(line: &str) -> RecvArgs {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("reassembler.ini");
+        fs::write(
+            &path,
+            "[general]\nuseCP = true\n[control-plane]\nvalidateCert = true\n\
+             [data-plane]\nperiodMS = 200\neventTimeoutMS = 700\n\
+             [pid]\nsetPoint = 0.5\nKi = 1.5\nKp = 2.5\nKd = -3.5\n\
+             weight = 4.5\nmin_factor = 0.75\nmax_factor = 5.5\n",
+        )
+        .unwrap();
+        let line: Vec<OsString> =
+            line.split(' ').map(Into::into).chain(["--config".into(), path.into()]).collect();
+        let resolved = config::resolve(&line, &Surroundings::default()).unwrap();
+        assert_eq!(resolved.warnings, [""; 0]);
+        match config::parse(&resolved).unwrap().command {
+            args::Command::Recv(recv) => *recv,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_workers_controller_is_its_files() {
+        let recv = recv("xdpsar recv --uri ejfat://t@127.0.0.1:1/lb/1");
+        let worker = &recv.worker;
+        let gains = [worker.set_point, worker.ki, worker.kp, worker.kd].map(Option::unwrap);
+        assert_eq!(gains, [0.5, 1.5, 2.5, -3.5]);
+        let share = &worker.share;
+        assert_eq!([share.weight(), share.min_factor(), share.max_factor()], [4.5, 0.75, 5.5]);
+        assert_eq!(worker.period.unwrap().as_millis(), 200);
+        assert_eq!(recv.timeout.as_millis(), 700);
+    }
+
+    #[test]
+    fn without_a_load_balancer_the_rest_of_the_file_holds() {
+        let recv = recv("xdpsar recv --listen 127.0.0.1:1");
+        assert_eq!((recv.worker.set_point, recv.worker.period), (None, None));
+        assert!(!recv.worker.share.is_given());
+        assert_eq!(recv.timeout.as_millis(), 700);
     }
 }
