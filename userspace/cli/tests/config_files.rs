@@ -21,6 +21,7 @@ fn e2sars_files() {
     let case = Case::new(&[
         ("s.ini", segmenter),
         ("r.cfg", reassembler),
+        ("sync.ini", "[control-plane]\nwarmUpMS = 700\nsyncPeriodMS = 300\nzeroRate = true\n"),
         ("x.ini", "[data-plane]\nmtu = 9001\n"),
     ]);
     let set = |line: &str| {
@@ -46,6 +47,11 @@ fn e2sars_files() {
         warnings[1].contains("s.ini:17:1: data-plane.zeroCopy is an old key: use --backend"),
         "{warnings:?}"
     );
+    // Where there are Sync messages, how they go counts.
+    let (held, warnings) =
+        set("send --to 127.0.0.1:1 --sync 127.0.0.1:2 --source-id 1 --config @sync.ini");
+    assert_eq!(held, "sync-period=300ms sync-warm-up=700ms sync-rate=zero");
+    assert!(warnings[0].ends_with("zeroRate is an old key: use --sync-rate zero for true"));
     // Where there is a rate, its pace counts.
     let (held, _) = set("send --to 127.0.0.1:1 --rate 1 --config @s.ini");
     assert!(held.contains("no-smooth=true"), "{held}");

@@ -6,12 +6,13 @@ use std::{
     io::Read,
     net::{Ipv4Addr, UdpSocket},
     process::{ChildStdout, Stdio},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use support::{Guarded, Recv, free_ports, records, run, send, xdpsar};
+use xdpsar_wire::sync::{SYNC_LEN, SyncMessage};
 
 /// A socket that nobody reads: what does not fit is dropped, and nothing is
 /// answered.
@@ -44,6 +45,7 @@ fn what_cannot_be_done_is_explained() {
         (&["--to", &to, "--backend", "xdp"], 1, "AF_XDP"),
         (&["--to", &to, "--backend", "gso", "--mtu", "65535"], 2, "one datagram"),
         (&["--to", &to, "--sync", "127.0.0.1:0", "--source-id", "1"], 2, "Sync"),
+        (&["--to", &to, "--sync", &to, "--source-id", "1", "--sync-period", "11s"], 2, "10s"),
     ] {
         let mut all = vec!["send", "--json"];
         all.extend(arguments);
@@ -81,6 +83,25 @@ fn what_is_open_is_told_before_the_first_event() {
         assert!(!ready["reason"].as_str().unwrap().is_empty());
         assert_eq!((&ready["mtu"], &ready["max_payload"]), (&1500.into(), &1436.into()));
         assert_eq!(ready["workers"], 0);
+    }
+}
+
+#[test]
+fn sync_messages_say_what_was_asked() {
+    let (_socket, to) = silence();
+    for (words, rate) in [("", 1_000_000), (" --sync-rate zero", 0)] {
+        let (control_plane, sync) = silence();
+        control_plane.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        let line = format!(
+            "send --to {to} --events 1 --sync {sync} --source-id 7 --sync-period 10s \
+             --sync-warm-up 0{words}"
+        );
+        let output = run(&line.split(' ').collect::<Vec<_>>());
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        let mut datagram = [0; SYNC_LEN + 1];
+        let len = control_plane.recv(&mut datagram).unwrap();
+        let message = SyncMessage::parse(&datagram[..len]).unwrap();
+        assert_eq!((message.source_id(), message.rate_hz()), (7, rate));
     }
 }
 

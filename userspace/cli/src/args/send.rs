@@ -177,13 +177,30 @@ pub(crate) struct SendArgs {
     /// With --uri: do not add this host to those that may send, nor remove it at the end.
     #[arg(long, requires = "uri", help_heading = "Load balancer")]
     pub(crate) no_add_sender: bool,
-    /// Send Sync messages to a control plane, from a second before the first event on; with --uri
-    /// instead of the URI's address.
+    /// Send Sync messages to a control plane; with --uri instead of the URI's address.
     #[arg(long, value_name = "IP:PORT", help_heading = "Load balancer")]
     pub(crate) sync: Option<SocketAddr>,
     /// Which sender this is, among those of the load balancer; with --uri by default some number.
     #[arg(long, value_name = "ID", requires = "sync_to", help_heading = "Load balancer")]
     pub(crate) source_id: Option<u32>,
+    /// How often Sync messages go out, 10s at most; a bare number means ms [default: 1s].
+    #[arg(long, value_name = "MS", requires = "sync_to", value_parser = units::milliseconds,
+          help_heading = "Load balancer")]
+    pub(crate) sync_period: Option<Duration>,
+    /// How long they go out before the first event does; a bare number means ms [default: 1s].
+    #[arg(long, value_name = "MS", requires = "sync_to", value_parser = units::milliseconds,
+          help_heading = "Load balancer")]
+    pub(crate) sync_warm_up: Option<Duration>,
+    /// What they say about the rate of ticks [default: megahertz, or with --tick event-number
+    /// measured].
+    #[arg(
+        long,
+        value_enum,
+        value_name = "RATE",
+        requires = "sync_to",
+        help_heading = "Load balancer"
+    )]
+    pub(crate) sync_rate: Option<Announced>,
 
     /// How often statistics are printed; a bare number means seconds, 0 never.
     #[arg(long, value_name = "S", default_value = "1s", value_parser = units::seconds,
@@ -234,15 +251,8 @@ impl SendArgs {
         to: SocketAddr,
         lb: Option<&EjfatUri>,
     ) -> Result<SegmenterBuilder, UriError> {
-        let ticks = Ticks::from(self.tick);
         let of_lb = lb.and_then(EjfatUri::sync).map(Endpoint::socket_addr).transpose()?;
-        let sync = self.sync.or(of_lb).map(|to| SyncConfig {
-            rate: match ticks {
-                Ticks::Clock => SyncRate::Megahertz,
-                Ticks::EventNumber => SyncRate::Measured,
-            },
-            ..SyncConfig::new(to, self.source_id.unwrap_or_else(some_id))
-        });
+        let sync = self.sync.or(of_lb).map(|to| self.sync_config(to));
         let xdp = XdpTransmitOptions {
             queue: self.tx_queue,
             copy: self.copy.into(),
@@ -263,7 +273,7 @@ impl SendArgs {
             .count_ethernet(self.count_ethernet)
             .smooth(!self.no_smooth)
             .kernel_pacing(self.kernel_pacing)
-            .ticks(ticks)
+            .ticks(self.tick.into())
             .sync(sync);
         if let Some(way) = self.backend {
             builder = builder.backend(way.into());
@@ -284,6 +294,21 @@ impl SendArgs {
             builder = builder.cores(cores.clone());
         }
         Ok(builder)
+    }
+
+    /// Sync messages to this address.
+    fn sync_config(&self, to: SocketAddr) -> SyncConfig {
+        let usual = SyncConfig::new(to, self.source_id.unwrap_or_else(some_id));
+        SyncConfig {
+            period: self.sync_period.unwrap_or(usual.period),
+            warm_up: self.sync_warm_up.unwrap_or(usual.warm_up),
+            rate: match (self.sync_rate, self.tick) {
+                (Some(rate), _) => rate.into(),
+                (None, Tick::Clock) => SyncRate::Megahertz,
+                (None, Tick::EventNumber) => SyncRate::Measured,
+            },
+            ..usual
+        }
     }
 }
 
@@ -316,3 +341,42 @@ words!(
         EventNumber => EventNumber,
     }
 );
+words!(
+    /// `--sync-rate`.
+    Announced => SyncRate {
+        /// 1 000 000 a second: what --tick clock has.
+        #[default]
+        Megahertz => Megahertz,
+        /// How fast ticks have grown of late.
+        Measured => Measured,
+        /// 0: the control plane estimates it.
+        Zero => Zero,
+    }
+);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::args::{Cli, Command};
+
+    #[test]
+    fn sync_messages() {
+        let to = "127.0.0.1:2".parse().unwrap();
+        let sync = |more: &str| {
+            let line = format!("xdpsar send --to 127.0.0.1:1 --sync {to} --source-id 7{more}");
+            match Cli::read(line.split(' ')).unwrap().command {
+                Command::Send(send) => send.sync_config(to),
+                other => panic!("{other:?}"),
+            }
+        };
+        let usual = SyncConfig::new(to, 7);
+        assert_eq!(sync(""), usual);
+        let [period, warm_up] = [300, 2500].map(Duration::from_millis);
+        let slow = SyncConfig { period, warm_up, rate: SyncRate::Zero, ..usual };
+        assert_eq!(sync(" --sync-period 300 --sync-warm-up 2.5s --sync-rate zero"), slow);
+        let measured = SyncConfig { rate: SyncRate::Measured, ..usual };
+        assert_eq!(sync(" --tick event-number"), measured);
+        assert_eq!(sync(" --sync-rate measured"), measured);
+        assert_eq!(sync(" --tick event-number --sync-rate zero").rate, SyncRate::Zero);
+    }
+}

@@ -91,6 +91,9 @@ pub(crate) struct Worker {
     /// Its derivative gain [default: 0].
     #[arg(long, value_name = "K", requires = "uri", allow_negative_numbers = true)]
     pub(crate) kd: Option<f32>,
+    /// Over how long its derivative is taken; a bare number means ms [default: 1s].
+    #[arg(long, value_name = "MS", requires = "uri", value_parser = units::milliseconds)]
+    pub(crate) horizon: Option<Duration>,
     /// Fuller than this, it wants no events until it is a quarter below; 1: it always wants some
     /// [default: 0.9].
     #[arg(long, value_name = "F", requires = "uri", allow_negative_numbers = true)]

@@ -69,6 +69,7 @@ pub(super) fn registration(found: Found, worker: &Worker) -> Registration {
         max_factor: worker.share.max_factor(),
         slot_demands: worker.share.demands(),
         period: worker.period.unwrap_or(usual.period),
+        horizon: worker.horizon.unwrap_or(usual.horizon),
         gains: Gains {
             set_point: worker.set_point.unwrap_or(gains.set_point),
             kp: worker.kp.unwrap_or(gains.kp),
@@ -78,5 +79,31 @@ pub(super) fn registration(found: Found, worker: &Worker) -> Registration {
         high_water: worker.high_water.unwrap_or(usual.high_water),
         linger: worker.linger.unwrap_or(usual.linger),
         ..usual
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::args::{Cli, Command};
+
+    #[test]
+    fn a_worker_is_what_was_asked_for() {
+        let asked = |more: &str| {
+            let line = format!("xdpsar recv --uri --name node1{more}");
+            let Command::Recv(recv) = Cli::read(line.split(' ')).unwrap().command else {
+                panic!("{line}")
+            };
+            let uri = "ejfat://t@127.0.0.1:1/lb/1?data=127.0.0.1:2".parse().unwrap();
+            registration(Found { uri, options: Options::default() }, &recv.worker)
+        };
+        let usual = asked("");
+        assert_eq!(usual.horizon, Duration::from_secs(1));
+        assert_eq!((usual.gains, usual.weight), (Gains::default(), 1.0));
+        let other = asked(" --horizon 300 --period 20 --kd 3 --high-water 0.5 --weight 2");
+        assert_eq!([other.horizon, other.period], [300, 20].map(Duration::from_millis));
+        assert_eq!((other.gains.kd, other.high_water, other.weight), (3.0, 0.5, 2.0));
     }
 }

@@ -102,12 +102,8 @@ fn meaning(side: Side, given: &Ini, all: &[Ini]) -> Meaning {
             flag("no-add-sender", true)
         }
         ("general.useCP", Typed::Bool(false)) => Meaning::Nothing("without --uri, nobody is told"),
-        ("control-plane.warmUpMS" | "control-plane.syncPeriodMS", Typed::Whole(1000)) => {
-            Meaning::Default
-        }
-        ("control-plane.warmUpMS" | "control-plane.syncPeriodMS", _) => {
-            Meaning::Nothing("Sync goes out each second, from one before the first event on")
-        }
+        ("control-plane.warmUpMS", Typed::Whole(ms)) => milliseconds("sync-warm-up", ms),
+        ("control-plane.syncPeriodMS", Typed::Whole(ms)) => milliseconds("sync-period", ms),
         // E2SAR has no use for it, either.
         ("control-plane.syncPeriods", _) | ("data-plane.zeroCopy", _) => Meaning::Default,
         ("data-plane.dpV6" | "data-plane.ticksAsREEventNum", Typed::Bool(false)) => {
@@ -135,7 +131,7 @@ fn meaning(side: Side, given: &Ini, all: &[Ini]) -> Meaning {
         ("control-plane.usecAsEventNum", Typed::Bool(true)) => Meaning::Default,
         ("control-plane.usecAsEventNum", _) => number("tick", "event-number"),
         ("control-plane.zeroRate", Typed::Bool(false)) => Meaning::Default,
-        ("control-plane.zeroRate", _) => Meaning::Nothing("Sync messages tell a rate"),
+        ("control-plane.zeroRate", _) => number("sync-rate", "zero"),
         ("data-plane.sndSocketBufSize" | "data-plane.rcvSocketBufSize", Typed::Whole(bytes)) => {
             number("socket-buffer", bytes)
         }
@@ -147,8 +143,7 @@ fn meaning(side: Side, given: &Ini, all: &[Ini]) -> Meaning {
         // Counters are always told.
         ("control-plane.reportStats", _) => Meaning::Default,
         ("data-plane.periodMS", Typed::Whole(ms)) => milliseconds("period", ms),
-        ("data-plane.epochMS", Typed::Whole(1000)) => Meaning::Default,
-        ("data-plane.epochMS", _) => Meaning::Nothing("the controller looks back a second"),
+        ("data-plane.epochMS", Typed::Whole(ms)) => milliseconds("horizon", ms),
         ("data-plane.portRange", Typed::Whole(-1)) => Meaning::Default,
         ("data-plane.portRange", Typed::Whole(bits)) => number("ports", 1_u32 << bits.clamp(0, 14)),
         // Without it we find out.
@@ -225,7 +220,7 @@ mod tests {
         fs::write(
             &path,
             "[general]\nuseCP = true\n[control-plane]\nvalidateCert = true\n\
-             [data-plane]\nperiodMS = 200\neventTimeoutMS = 700\n\
+             [data-plane]\nperiodMS = 200\nepochMS = 1500\neventTimeoutMS = 700\n\
              [pid]\nsetPoint = 0.5\nKi = 1.5\nKp = 2.5\nKd = -3.5\n\
              weight = 4.5\nmin_factor = 0.75\nmax_factor = 5.5\n",
         )
@@ -248,14 +243,15 @@ mod tests {
         assert_eq!(gains, [0.5, 1.5, 2.5, -3.5]);
         let share = &worker.share;
         assert_eq!([share.weight(), share.min_factor(), share.max_factor()], [4.5, 0.75, 5.5]);
-        assert_eq!(worker.period.unwrap().as_millis(), 200);
+        let times = [worker.period, worker.horizon].map(|time| time.unwrap().as_millis());
+        assert_eq!(times, [200, 1500]);
         assert_eq!(recv.timeout.as_millis(), 700);
     }
 
     #[test]
     fn without_a_load_balancer_the_rest_of_the_file_holds() {
         let recv = recv("xdpsar recv --listen 127.0.0.1:1");
-        assert_eq!((recv.worker.set_point, recv.worker.period), (None, None));
+        assert_eq!((recv.worker.set_point, recv.worker.horizon), (None, None));
         assert!(!recv.worker.share.is_given());
         assert_eq!(recv.timeout.as_millis(), 700);
     }

@@ -108,7 +108,7 @@ pub static KEYS: [Key; 33] = {
         key("data-plane.multiPort", Segmenter, Bool),
         key("data-plane.lbHdrVersion", Segmenter, Whole(2, 3)),
         old("control-plane.usecAsEventNum", Bool, "--tick clock, or --tick event-number for false"),
-        old("control-plane.zeroRate", Bool, "--tick event-number, which tells the measured rate"),
+        old("control-plane.zeroRate", Bool, "--sync-rate zero for true"),
         old("data-plane.zeroCopy", Bool, "--backend, whose choice is the fastest way"),
         key("control-plane.useHostAddress", Reassembler, Bool),
         key("control-plane.validateCert", Reassembler, Bool),
