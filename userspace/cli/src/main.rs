@@ -9,6 +9,7 @@
 //! | [`manifest`] | what files are called, and how to know that they are right |
 //! | [`output`] | what is told, for people and as JSON lines |
 //! | [`payload`] | events that can be verified byte by byte |
+//! | [`secret`] | tokens that somebody typed where none belongs |
 //! | [`sink`] | where received events go |
 //! | [`status`] | exit status and errors |
 //! | [`signals`] | orderly end on SIGINT and SIGTERM |
@@ -22,6 +23,7 @@ mod manifest;
 mod moment;
 mod output;
 mod payload;
+mod secret;
 mod signals;
 mod sink;
 mod status;

@@ -33,7 +33,7 @@ use options::Kind;
 use setting::{Given, Setting, Source};
 pub(crate) use sources::Surroundings;
 
-use crate::args::Cli;
+use crate::{args::Cli, secret::redacted};
 
 /// A command line with all that was configured.
 #[derive(Debug, Default)]
@@ -66,8 +66,14 @@ impl Refusal {
     pub(crate) fn exit(&self) -> ! {
         match self {
             Self::Line(error, notes) => {
-                // Nobody may be there to read it.
-                let _ = error.print();
+                let said = error.to_string();
+                let clean = redacted(&said);
+                if clean == said || !error.use_stderr() {
+                    // In colour. Nobody may be there to read it.
+                    let _ = error.print();
+                } else {
+                    eprint!("{clean}");
+                }
                 eprint!("{}", notes.concat());
                 process::exit(error.exit_code())
             }
@@ -82,9 +88,11 @@ impl Refusal {
 impl std::fmt::Display for Refusal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Line(error, notes) => write!(f, "{error}{}", notes.concat()),
+            Self::Line(error, notes) => {
+                write!(f, "{}{}", redacted(&error.to_string()), notes.concat())
+            }
             Self::Configuration(faults) => {
-                faults.iter().try_for_each(|fault| writeln!(f, "error: {fault}"))
+                faults.iter().try_for_each(|fault| writeln!(f, "error: {}", redacted(fault)))
             }
         }
     }

@@ -7,7 +7,7 @@ use xdpsar::{
     UriError,
 };
 
-use crate::{payload::Mismatch, sink::Restored};
+use crate::{payload::Mismatch, secret::redacted, sink::Restored};
 
 /// `ready`: sockets are bound, datagrams that arrive are received.
 #[derive(Debug, Serialize)]
@@ -203,7 +203,7 @@ impl From<&Error> for Failed {
         let mut causes = Vec::new();
         let mut source = std::error::Error::source(error);
         while let Some(cause) = source {
-            causes.push(cause.to_string());
+            causes.push(redacted(&cause.to_string()));
             source = cause.source();
         }
         let (kind, code, parts) = match error {
@@ -221,8 +221,8 @@ impl From<&Error> for Failed {
             _ => ("failure".into(), None, None),
         };
         let [asked, found, remedy] =
-            parts.map_or([const { None }; 3], |parts| parts.map(|part| Some(part.clone())));
-        Self { kind, message: error.to_string(), code, asked, found, remedy, causes }
+            parts.map_or([const { None }; 3], |parts| parts.map(|part| Some(redacted(part))));
+        Self { kind, message: redacted(&error.to_string()), code, asked, found, remedy, causes }
     }
 }
 

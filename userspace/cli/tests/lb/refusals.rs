@@ -176,6 +176,34 @@ fn no_log_has_a_token() {
 }
 
 #[test]
+fn a_uri_in_the_wrong_place_is_quoted_without_its_token() {
+    let uri = "ejfats://s3cret@h:1/";
+    for line in [
+        "recv URI",
+        "recv --uriURI",
+        "recv --listen=URI",
+        "recv --listen 127.0.0.1:1 --backend URI",
+        "URI",
+        "lb URI",
+        "lb --uri file:x status URI",
+        "recv --listen 127.0.0.1:1 --config URI",
+        "config --explain recv URI",
+        "config --explain send --to URI --json",
+        "send --to 127.0.0.1:1 --input URI",
+        "send --to 127.0.0.1:1 --json --payload file --payload-file URI",
+        "lb --uri-file URI --json status",
+        "send --uri file:URI",
+    ] {
+        let words: Vec<_> = line.split(' ').map(|word| word.replace("URI", uri)).collect();
+        let words: Vec<_> = words.iter().map(String::as_str).collect();
+        let output = xdpsar(&words).output().unwrap();
+        assert!(matches!(output.status.code(), Some(1 | 2)), "{line}: {output:?}");
+        let told = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        assert!(told.contains("***@h:1") && !told.contains("s3cret"), "{line}: {told}");
+    }
+}
+
+#[test]
 fn help_shows_no_token_either() {
     let help = |words: &[&str]| {
         let output =
