@@ -15,8 +15,8 @@ use pyo3::{
     types::{PyList, PyTuple},
 };
 use xdpsar::{
-    Backend, BudgetPolicy, DATA_PORT, LaneMode, LbFraming, LostEvent, Overflow, Readiness,
-    Reassembler, SocketOptions, Wait, XdpOptions,
+    Backend, BudgetPolicy, DATA_PORT, EjfatUri, LaneMode, LbFraming, LostEvent, Overflow,
+    Readiness, Reassembler, SocketOptions, Wait, XdpOptions,
 };
 
 use crate::{
@@ -44,6 +44,7 @@ const WAITS: &[(&str, Wait)] =
 pub(crate) struct PyReassembler {
     open: Arc<Open>,
     origin: Origin,
+    uri: Option<EjfatUri>,
     data_ip: IpAddr,
     ports: (u32, u32),
     backend: String,
@@ -194,6 +195,7 @@ impl PyReassembler {
         Ok(Self {
             open,
             origin,
+            uri,
             data_ip,
             ports,
             backend,
@@ -345,6 +347,26 @@ impl PyReassembler {
             class.call1(facts).map(Bound::unbind)
         };
         lost.into_iter().map(report).collect()
+    }
+
+    /// Registers it with the load balancer of its URI, or of another one, as
+    /// the option `register` does at the start.
+    #[pyo3(signature = (register, uri = None))]
+    fn register(
+        &self,
+        py: Python<'_>,
+        register: &Bound<'_, PyAny>,
+        uri: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
+        let receiver = self.receiver(py, "register")?;
+        let uri = uri.map(options::uri).transpose()?;
+        registration::begin(register, uri.as_ref().or(self.uri.as_ref()), receiver)
+    }
+
+    /// Deregisters it, if it is registered; it goes on receiving.
+    fn deregister(&self, py: Python<'_>) -> PyResult<()> {
+        let Some(receiver) = self.if_open(py)? else { return Ok(()) };
+        elsewhere(py, move || receiver.inner.deregister())
     }
 
     /// How it stands with its load balancer.

@@ -1,5 +1,7 @@
 //! What receivers and senders ask of a load balancer: `xdpsar._registration`.
 
+use std::sync::Arc;
+
 use pyo3::{
     prelude::*,
     types::{PyBool, PyString},
@@ -10,7 +12,8 @@ use crate::{
     control::{Reach, slots},
     error,
     options::{ip, seconds},
-    receive::{self, Open, State},
+    receive::{self, Open, Receiver, State},
+    wait::elsewhere,
 };
 
 /// `xdpsar.Registration`, by its attributes.
@@ -64,6 +67,33 @@ pub(crate) fn registration(
         linger: seconds(py, "linger", worker.linger)?,
         ..Registration::new(uri, worker.name)
     })
+}
+
+/// Registers a receiver that runs. If a signal ends the waiting, it is not
+/// registered then.
+pub(crate) fn begin(
+    given: &Bound<'_, PyAny>,
+    uri: Option<&EjfatUri>,
+    receiver: Arc<Receiver>,
+) -> PyResult<()> {
+    /// Nobody waits for it any more.
+    struct Undo(Option<Arc<Receiver>>);
+
+    impl Drop for Undo {
+        fn drop(&mut self) {
+            if let Some(receiver) = self.0.take() {
+                receiver.inner.deregister();
+            }
+        }
+    }
+
+    let (py, worker) = (given.py(), registration(given, uri)?);
+    let begun = elsewhere(py, move || {
+        receiver.inner.register(worker).map(|()| Undo(Some(Arc::clone(&receiver))))
+    })?;
+    let mut undo = begun.map_err(|error| error::from_library(py, &error))?;
+    undo.0 = None;
+    Ok(())
 }
 
 /// How a receiver stands with its load balancer.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
@@ -29,8 +28,6 @@ _LONGEST_TIMEOUT_MS = 10000
 _LOWEST_PORT = 1024
 _NOTHING = -1
 _ERROR = -2
-_LAST_WORD = 5.0
-"""For how long a deregistration is waited for, in seconds."""
 
 
 class ReassemblerStats(NotConstructible):
@@ -195,20 +192,17 @@ class Reassembler:
             return E2SARResultInt._failed(
                 E2SARErrorc.LogicError, "OpenAndStart was called before: make a new Reassembler"
             )
-        # A worker that is registered receives already.
+        # One that was registered before receives already.
         result = self._open() if self._native is None else DONE
         self._started = result.has_value()
         return result
 
-    def _open(self, name: str | None = None) -> E2SARResultInt:
+    def _open(self) -> E2SARResultInt:
         flags = self._flags
         ports = 1 << self._range
         threads = min(self._threads, ports)
         try:
-            uri, registration = self._registration(name)
             self._native = xdpsar.Reassembler(
-                uri,
-                register=registration,
                 data_ip=str(self._data_ip),
                 port=self._port,
                 ports=ports,
@@ -219,8 +213,6 @@ class Reassembler:
                 lb_header="keep" if flags.withLBHeader else "none",
                 socket_buffer=max(0, flags.rcvSocketBufSize),
             )
-        except xdpsar.RpcError as error:
-            return E2SARResultInt._caught(error, calling("register_worker", error))
         except (xdpsar.XdpsarError, OSError) as error:
             code = code_of(error)
             if isinstance(error, xdpsar.SocketError):
@@ -240,20 +232,34 @@ class Reassembler:
             self._manager._check("register_worker", INSTANCE, need)
         except E2SARException as error:
             return E2SARResultInt._caught(error)
-        if self._native is not None:
+        if self._is_registered():
             return E2SARResultInt._failed(
-                E2SARErrorc.LogicError, "registerWorker comes once, and before OpenAndStart"
+                E2SARErrorc.LogicError, "This worker is registered: deregister it before"
             )
-        return self._open(name)
+        opened = self._native is None
+        if opened and (result := self._open()).has_error():
+            return result
+        native = self._native
+        assert native is not None
+        try:
+            native.register(*self._registration(name))
+        except xdpsar.XdpsarError as error:
+            if opened:
+                native.close()
+                self._native = None
+            if isinstance(error, xdpsar.RpcError):
+                return E2SARResultInt._caught(error, calling("register_worker", error))
+            return E2SARResultInt._failed(code_of(error), str(error))
+        return DONE
 
-    def _registration(
-        self, name: str | None
-    ) -> tuple[xdpsar.EjfatUri | None, xdpsar.Registration | None]:
-        if name is None:
-            return None, None
+    def _is_registered(self) -> bool:
+        told = self._native.registration if self._native is not None else None
+        return told is not None and told.state != "deregistered"
+
+    def _registration(self, name: str) -> tuple[xdpsar.Registration, xdpsar.EjfatUri]:
         flags = self._flags
         uri, trust = self._manager._reach()
-        return uri, xdpsar.Registration(
+        registration = xdpsar.Registration(
             name,
             weight=flags.weight,
             min_factor=flags.min_factor,
@@ -269,24 +275,19 @@ class Reassembler:
             report_counters=flags.reportStats,
             **trust,
         )
+        return registration, uri
 
     def deregisterWorker(self) -> E2SARResultInt:
-        """Tells it that this is a worker no more. What has come can still be
-        received; nothing more comes."""
+        """Tells it that this is a worker no more. What the load balancer still
+        has for it comes in."""
         if not self._flags.useCP:
             return DONE
         native = self._native
-        if native is None or native.registration is None:
+        if native is None or not self._is_registered():
             return E2SARResultInt._failed(
                 E2SARErrorc.LogicError, "This worker is not registered: nothing to deregister"
             )
-        native.stop()
-        deadline = time.monotonic() + _LAST_WORD
-        while (now := native.registration) is not None and now.state != "deregistered":
-            if time.monotonic() > deadline:
-                told = f"Error connecting to LB CP in deregister_worker(): {now.last_error}"
-                return E2SARResultInt._failed(E2SARErrorc.RPCError, told)
-            time.sleep(0.002)
+        native.deregister()
         return DONE
 
     def getEventBytes(self) -> tuple[int, bytes, int, int]:

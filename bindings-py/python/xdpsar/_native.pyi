@@ -23,7 +23,7 @@ from ._lb_types import (
     TokenDetails,
     Version,
 )
-from ._registration import RegistrationStatus
+from ._registration import Registration, RegistrationStatus
 from ._stats import BackendInfo, EventInfo, LostEvent, ReassemblerStats, SegmenterStats
 from ._uri import TokenKind
 
@@ -124,6 +124,16 @@ class Reassembler:
     def recv_into(self, buffer: Buffer, timeout: float | None = None) -> EventInfo:
         """Copies the next event into a writable buffer. BufferTooSmall says
         how long it must be; the event stays the next one."""
+    def register(
+        self, register: str | Registration, uri: EjfatUri | str | None = None
+    ) -> None:
+        """Registers it with the load balancer of its URI, or of another one, as
+        the option `register` does at the start, and returns once that is done.
+        UsageError: it is registered, or was stopped. RpcError: refused, or
+        nobody answers; it goes on receiving."""
+    def deregister(self) -> None:
+        """Deregisters it, if it is registered, and returns once that is done;
+        it goes on receiving, also what the load balancer still has for it."""
     @property
     def registration(self) -> RegistrationStatus | None:
         """How it stands with its load balancer; also after the end."""

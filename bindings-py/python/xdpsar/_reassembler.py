@@ -49,7 +49,8 @@ class Reassembler(_native.Reassembler):
     do they stay where AF_XDP has put them.
     register: be a worker of the URI's load balancer, by this name, or as a
     `Registration` says: registered once it receives, told how full the queue
-    is, and deregistered before it stops. `registration` has how that goes.
+    is, and deregistered before it stops. `registration` has how that goes. The
+    methods `register` and `deregister` do the same for a while.
     """
 
     __slots__ = ("_readers",)

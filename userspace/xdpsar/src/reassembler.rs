@@ -21,7 +21,7 @@ use xdpsar_reassembly::{Assembler, AssemblerConfig, Event, LostEvent, Pool};
 pub use xdpsar_handoff::{Readiness, RecvTimeoutError, TryRecvError};
 
 #[cfg(feature = "control-plane")]
-use crate::registration::{Gauges, keeper};
+use crate::registration::{Gauges, Membership, Place, Registration, RegistrationStatus};
 use crate::{
     Error, Stats, WorkerStats,
     backend::{self, BackendInfo, Program, Sources},
@@ -48,7 +48,7 @@ pub struct Reassembler {
     started: Instant,
     end: Mutex<End>,
     #[cfg(feature = "control-plane")]
-    registered: Option<keeper::Shared>,
+    membership: Membership,
 }
 
 /// What there is to do at the end, and what is left after it.
@@ -114,7 +114,7 @@ impl Reassembler {
             started: Instant::now(),
             end: Mutex::new(End { threads: Vec::new(), program: Program::None, elapsed: None }),
             #[cfg(feature = "control-plane")]
-            registered: None,
+            membership: Membership::none(Place::of(&builder.receive)),
         };
         // From here on an early return drops `reassembler`, which stops and
         // joins what has been started.
@@ -128,28 +128,10 @@ impl Reassembler {
         }
         #[cfg(feature = "control-plane")]
         if let Some(registration) = builder.registration {
-            reassembler.register(registration, &builder.receive)?;
+            // Sockets are bound: nothing is sent to nobody.
+            reassembler.register(registration)?;
         }
         Ok(reassembler)
-    }
-
-    /// Once sockets are bound, so that nothing is sent to nobody.
-    #[cfg(feature = "control-plane")]
-    fn register(
-        &mut self,
-        registration: crate::Registration,
-        receive: &xdpsar_dataplane::ReceiveConfig,
-    ) -> Result<(), Error> {
-        let gauges = Gauges {
-            queue: self.inlets.events.clone(),
-            pool: Arc::clone(&self.pool),
-            workers: self.workers.iter().map(|worker| Arc::clone(&worker.published)).collect(),
-        };
-        let control = Arc::clone(&self.control);
-        let (status, thread) = keeper::start(registration, receive, gauges, control)?;
-        self.end().threads.push(thread);
-        self.registered = Some(status);
-        Ok(())
     }
 
     fn spawn_all<S: Source>(
@@ -361,11 +343,37 @@ impl Reassembler {
         self.failure.get()
     }
 
-    /// How it stands with the load balancer that it was to be
-    /// [registered](crate::ReassemblerBuilder::register) with.
+    /// Registers this receiver with a load balancer, as
+    /// [`ReassemblerBuilder::register`] does at the start. Returns once it is
+    /// registered.
+    ///
+    /// # Errors
+    /// [`Error::Setup`]: what cannot be meant, it is registered, or it was
+    /// stopped. [`Error::ControlPlane`]: refused, or nobody answers. It goes
+    /// on receiving.
     #[cfg(feature = "control-plane")]
-    pub fn registration(&self) -> Option<crate::RegistrationStatus> {
-        self.registered.as_ref().map(|status| keeper::lock(status).clone())
+    pub fn register(&self, registration: Registration) -> Result<(), Error> {
+        let gauges = Gauges {
+            queue: self.inlets.events.clone(),
+            pool: Arc::clone(&self.pool),
+            workers: self.workers.iter().map(|worker| Arc::clone(&worker.published)).collect(),
+        };
+        self.membership.begin(registration, gauges, &self.control)
+    }
+
+    /// Deregisters this receiver, if it is registered, and goes on receiving:
+    /// also what the load balancer still has for it. Returns once that is
+    /// done, [`Registration::linger`] and some 2 s later at most.
+    #[cfg(feature = "control-plane")]
+    pub fn deregister(&self) {
+        self.membership.end(&self.control);
+    }
+
+    /// How it stands with the load balancer that it was to be registered
+    /// with, at its start or, since then, [later](Self::register).
+    #[cfg(feature = "control-plane")]
+    pub fn registration(&self) -> Option<RegistrationStatus> {
+        self.membership.status()
     }
 
     /// Begins an orderly end and returns at once: the receiver is
@@ -386,6 +394,8 @@ impl Reassembler {
     /// ports. Events in the queue can still be received afterwards.
     pub fn join(&self) {
         self.stop();
+        #[cfg(feature = "control-plane")]
+        self.membership.end(&self.control);
         let mut end = self.end();
         for thread in end.threads.drain(..) {
             // Panics are caught and kept in `failure`.

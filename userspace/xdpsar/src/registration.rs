@@ -26,7 +26,8 @@
 //! ```
 
 mod gauges;
-pub(crate) mod keeper;
+mod keeper;
+mod membership;
 
 use std::{
     fmt::Display,
@@ -39,14 +40,15 @@ use serde::{Serialize, Serializer};
 pub use xdpsar_control::{feedback::Gains, registration::RegistrationState};
 use xdpsar_dataplane::{SetupError, error::SetupErrorKind};
 
-pub(crate) use self::gauges::Gauges;
+pub(crate) use self::{gauges::Gauges, keeper::Place, membership::Membership};
 use crate::{
     EjfatUri,
     load_balancer::{Options, SlotRange},
 };
 
-/// How a receiver is to be a load balancer's worker: see
-/// [`ReassemblerBuilder::register`](crate::ReassemblerBuilder::register).
+/// How a receiver is to be a load balancer's worker, from its start on
+/// ([`ReassemblerBuilder::register`](crate::ReassemblerBuilder::register)) or
+/// for a while ([`Reassembler::register`](crate::Reassembler::register)).
 #[derive(Clone, Debug)]
 pub struct Registration {
     /// Of a reserved load balancer, with a token that may register.

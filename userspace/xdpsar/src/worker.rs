@@ -37,9 +37,16 @@ const DRAIN_DEADLINE: Duration = Duration::from_secs(2);
 pub(crate) struct Control {
     pub(crate) stopping: AtomicBool,
     wake: EventFd,
-    /// To who deregisters the receiver before its workers end.
     #[cfg(feature = "control-plane")]
-    farewell: std::sync::OnceLock<crossbeam_channel::Sender<()>>,
+    farewell: std::sync::Mutex<Farewell>,
+}
+
+/// Who deregisters the receiver is told of a stop first: before workers end.
+#[cfg(feature = "control-plane")]
+#[derive(Debug, Default)]
+struct Farewell {
+    to: Option<crossbeam_channel::Sender<()>>,
+    stop: bool,
 }
 
 impl Control {
@@ -50,27 +57,56 @@ impl Control {
             stopping: AtomicBool::new(false),
             wake,
             #[cfg(feature = "control-plane")]
-            farewell: std::sync::OnceLock::new(),
+            farewell: std::sync::Mutex::default(),
         })
     }
 
-    /// From now on a stop is told here first, and who hears it halts the
-    /// workers.
     #[cfg(feature = "control-plane")]
-    pub(crate) fn farewell(&self) -> crossbeam_channel::Receiver<()> {
-        let (sender, receiver) = crossbeam_channel::bounded(1);
-        // There is one registration at most.
-        let _ = self.farewell.set(sender);
-        receiver
+    fn farewell(&self) -> std::sync::MutexGuard<'_, Farewell> {
+        self.farewell.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// From now on a stop is told here first, and who hears it says when it
+    /// [has left](Self::has_left). `None` after a stop.
+    #[cfg(feature = "control-plane")]
+    pub(crate) fn hear_of_stop(&self) -> Option<crossbeam_channel::Receiver<()>> {
+        let mut farewell = self.farewell();
+        let (to, heard) = crossbeam_channel::bounded(1);
+        (!farewell.stop).then(|| {
+            farewell.to = Some(to);
+            heard
+        })
+    }
+
+    /// Has who is registered leave, and nobody stop.
+    #[cfg(feature = "control-plane")]
+    pub(crate) fn leave(&self) {
+        if let Some(to) = &self.farewell().to {
+            // Told before is as good.
+            let _ = to.try_send(());
+        }
+    }
+
+    /// Nobody is registered any more: nothing keeps workers from a stop.
+    #[cfg(feature = "control-plane")]
+    pub(crate) fn has_left(&self) {
+        let mut farewell = self.farewell();
+        farewell.to = None;
+        if farewell.stop {
+            self.halt();
+        }
     }
 
     /// Begins an orderly end.
     pub(crate) fn stop(&self) {
         #[cfg(feature = "control-plane")]
-        if let Some(farewell) = self.farewell.get() {
+        {
             use crossbeam_channel::TrySendError;
+            let mut farewell = self.farewell();
+            farewell.stop = true;
+            let told = farewell.to.as_ref().map(|to| to.try_send(()));
             // Told before is as good.
-            if let Ok(()) | Err(TrySendError::Full(())) = farewell.try_send(()) {
+            if let Some(Ok(()) | Err(TrySendError::Full(()))) = told {
                 return;
             }
         }

@@ -263,5 +263,10 @@ def test_a_receiver_as_a_worker() -> None:
         sender.stopThreads()
         assert made.deregisterWorker().value() == 0
         assert workers() == []
+        assert made.deregisterWorker().error().code == E2SARErrorc.LogicError
+        assert made.registerWorker("late").value() == 0
+        assert workers() == ["late"]
+        assert made.deregisterWorker().value() == 0
+        assert workers() == []
         assert made.getStats().eventSuccess == 1
         made.stopThreads()

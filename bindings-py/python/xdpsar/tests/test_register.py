@@ -58,6 +58,31 @@ def test_a_whole_run(server: lb.Server, client: xdpsar.LoadBalancer, port: int) 
     assert status.workers == status.senders == ()
 
 
+def test_registered_for_a_while(client: xdpsar.LoadBalancer, port: int) -> None:
+    with xdpsar.Reassembler(client.uri, data_ip="127.0.0.1", port=port) as receiver:
+        assert receiver.registration is None
+        receiver.deregister()
+        as_worker = xdpsar.Registration("node-1", timeout=PATIENCE)
+        for _ in range(2):
+            receiver.register(as_worker)
+            assert [worker.name for worker in client.status().workers] == ["node-1"]
+            with pytest.raises(xdpsar.UsageError, match="deregister it before"):
+                receiver.register("node-2")
+            receiver.deregister()
+            assert client.status().workers == ()
+            assert receiver.registration is not None
+            assert receiver.registration.state == "deregistered"
+    with pytest.raises(xdpsar.Closed):
+        receiver.register(as_worker)
+    receiver.deregister()
+    with xdpsar.Reassembler(data_ip="127.0.0.1", port=port) as receiver:
+        with pytest.raises(xdpsar.UsageError, match="no URI"):
+            receiver.register("node-1")
+        receiver.register(as_worker, client.uri)
+        assert len(client.status().workers) == 1
+    assert client.status().workers == ()
+
+
 def test_an_outage(server: lb.Server, client: xdpsar.LoadBalancer, port: int) -> None:
     with xdpsar.Reassembler(
         client.uri, data_ip="127.0.0.1", port=port, register="node-1"

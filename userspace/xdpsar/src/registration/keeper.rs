@@ -46,22 +46,27 @@ pub(crate) fn lock(status: &Shared) -> MutexGuard<'_, RegistrationStatus> {
 }
 
 /// Registers the receiver; returns once that is done. The thread ends, and
-/// with it the workers, after somebody asked it to leave.
+/// with it the workers in case of a stop, after somebody asked it to leave.
 pub(crate) fn start(
     registration: Registration,
-    receive: &ReceiveConfig,
+    place: Place,
     gauges: Gauges,
     control: Arc<Control>,
 ) -> Result<(Shared, JoinHandle<()>), Error> {
     let asked = format!("a thread to register worker {} by", registration.name);
+    let Some(leave) = control.hear_of_stop() else {
+        let asked = format!("register worker {}", registration.name);
+        let (found, remedy) = ("the receiver was stopped", "start another one");
+        return Err(SetupError::new(SetupErrorKind::Usage, asked, found, remedy).into());
+    };
     let system = |found, remedy| SetupError::new(SetupErrorKind::System, asked, found, remedy);
-    let leave = control.farewell();
-    let place = Place::of(receive);
+    let run_with = Arc::clone(&control);
     let (report, reports) = mpsc::sync_channel(1);
     let run = move || {
         let keeper = match Keeper::register(registration, &place, gauges) {
             Ok(keeper) => keeper,
             Err(error) => {
+                run_with.has_left();
                 let _ = report.send(Err(error));
                 return;
             }
@@ -77,11 +82,12 @@ pub(crate) fn start(
             // Data keep flowing.
             let _ = leave.recv();
         }
-        control.halt();
+        run_with.has_left();
     };
     let thread = match thread::Builder::new().name("xdpsar-state".into()).spawn(run) {
         Ok(thread) => thread,
         Err(error) => {
+            control.has_left();
             let remedy = "raise the limit on processes (ulimit -u)";
             return Err(system(error.to_string(), remedy).caused_by(error).into());
         }
@@ -96,7 +102,8 @@ pub(crate) fn start(
 }
 
 /// Where the receiver is.
-struct Place {
+#[derive(Clone, Copy)]
+pub(crate) struct Place {
     listen: IpAddr,
     port: u16,
     ports: PortRange,
@@ -104,7 +111,7 @@ struct Place {
 }
 
 impl Place {
-    fn of(receive: &ReceiveConfig) -> Self {
+    pub(crate) fn of(receive: &ReceiveConfig) -> Self {
         Self {
             listen: receive.listen,
             port: receive.base_port,

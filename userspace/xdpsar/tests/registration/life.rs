@@ -262,3 +262,54 @@ fn who_is_not_to_be_registered_is_not() {
     let receiver = start(|builder| builder).unwrap();
     assert!(receiver.registration().is_none());
 }
+
+/// Registered only once it is wanted, and for a while.
+#[test]
+fn registered_and_deregistered_while_it_receives() {
+    let lab = Lab::new();
+    let receiver = start(|builder| builder).unwrap();
+    assert!(receiver.registration().is_none());
+    receiver.deregister();
+    for round in 1..=2 {
+        receiver.register(lab.registration("node")).unwrap();
+        until_state(&receiver, RegistrationState::Ready);
+        assert_eq!(lab.worker().port, Some(receiver.local_addr().port()));
+        let error = receiver.register(lab.registration("again")).expect_err("it is registered");
+        assert!(error.to_string().contains("deregister it before"), "{error}");
+        assert_flowing(&receiver, round);
+        receiver.deregister();
+        assert!(lab.workers().is_empty());
+        assert_eq!(status(&receiver).state, RegistrationState::Deregistered);
+        assert_flowing(&receiver, 100 + round);
+    }
+    let refused = Registration { name: "-".into(), ..lab.registration("") };
+    receiver.register(refused).expect_err("no name for a worker");
+    assert_flowing(&receiver, 200);
+    receiver.register(lab.registration("node")).unwrap();
+    receiver.stop();
+    assert!(receiver.recv().is_none(), "stopped");
+    assert!(lab.workers().is_empty());
+    let error = receiver.register(lab.registration("late")).expect_err("it was stopped");
+    assert!(!error.to_string().is_empty());
+    receiver.join();
+    let error = receiver.register(lab.registration("late")).expect_err("it was stopped");
+    assert!(error.to_string().contains("was stopped"), "{error}");
+    assert_eq!(lab.server.calls("Register"), lab.server.calls("Deregister"));
+}
+
+/// Whoever comes first: nothing hangs, and nobody stays registered.
+#[test]
+fn stopped_while_it_registers() {
+    for _ in 0..20 {
+        let lab = Lab::new();
+        let receiver = start(|builder| builder).unwrap();
+        thread::scope(|scope| {
+            // Either may come first, which decides whether it is refused.
+            scope.spawn(|| drop(receiver.register(lab.registration("node"))));
+            scope.spawn(|| receiver.stop());
+        });
+        assert!(receiver.recv().is_none());
+        receiver.join();
+        assert!(lab.workers().is_empty());
+    }
+}
