@@ -1,6 +1,7 @@
 //! `xdpsar lb`, against a load balancer that is there.
 
 mod answers;
+mod documented;
 mod monitor;
 mod refusals;
 mod runs;
@@ -9,6 +10,7 @@ mod support;
 
 use std::{path::Path, process::Output};
 
+use documented::hold_against_the_page;
 use serde_json::Value;
 use support::{records, xdpsar};
 use tempfile::TempDir;
@@ -79,7 +81,9 @@ impl World {
     }
 
     pub(crate) fn records(&self, uri: &str, words: &str) -> Vec<Value> {
-        records(self.said(uri, &format!("{words} --json")).as_bytes())
+        let records = records(self.said(uri, &format!("{words} --json")).as_bytes());
+        records.iter().for_each(hold_against_the_page);
+        records
     }
 
     /// The URI that a command exports.

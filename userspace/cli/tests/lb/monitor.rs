@@ -23,6 +23,7 @@ use xdpsar::{
 
 use crate::{
     World,
+    documented::hold_against_the_page,
     support::{Guarded, xdpsar},
 };
 
@@ -53,6 +54,7 @@ impl Records {
             let mut line = String::new();
             assert!(self.0.read_line(&mut line).unwrap() > 0, "it ended");
             let record: Value = serde_json::from_str(&line).unwrap();
+            hold_against_the_page(&record);
             if is(&record) {
                 return record;
             }

@@ -7,6 +7,7 @@ use xdpsar_lb_server::Fault;
 
 use crate::{
     World,
+    documented::hold_against_the_page,
     support::{Guarded, records, run, xdpsar},
     token,
 };
@@ -103,6 +104,7 @@ fn what_the_server_refuses_is_1_in_its_words() {
             assert_eq!(output.status.code(), Some(1), "{words}: {stderr}");
             let error = records(&output.stdout).pop().unwrap();
             assert_eq!(error["type"], "error", "{words}");
+            hold_against_the_page(&error);
             assert_eq!(error["kind"], "rpc", "{words}");
             assert_eq!(error["code"], code, "{words}: {error}");
             for part in ["asked", "found", "remedy"] {
