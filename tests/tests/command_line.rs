@@ -257,11 +257,15 @@ fn what_cannot_be_set_up_is_explained_and_leaves_nothing_attached() {
 fn without_privileges_sockets_serve_and_the_reason_is_given() {
     privileged!();
     let lab = Lab::new(LabConfig::default());
+    // Root's, into which nobody else may look, and which stays in HOME.
+    let home = tempfile::tempdir().unwrap();
     // `setpriv` drops root the way an ordinary login would look like.
     let unprivileged = |arguments: &str| {
         let output = lab
             .receiver
             .command("setpriv")
+            .env("HOME", home.path())
+            .env_remove("XDG_CONFIG_HOME")
             .args(["--reuid=65534", "--regid=65534", "--clear-groups", "--bounding-set=-all"])
             .arg(binary_for_everyone().as_os_str())
             .args(arguments.split_ascii_whitespace())
