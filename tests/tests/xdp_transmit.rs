@@ -79,6 +79,8 @@ fn transfer(lab: &Lab, v6: bool, backend: Backend, lengths: &[usize]) {
             assert_eq!(payload::first_difference(number, length, &event), None, "{context}");
         }
     });
+    // What it counts is final only then.
+    receiver.join();
     let stats = receiver.stats();
     assert!(stats.is_clean() && stats.duplicates == 0, "{context}: {stats:?}");
     assert_eq!(stats.events_ok, lengths.len() as u64, "{context}: {stats:?}");

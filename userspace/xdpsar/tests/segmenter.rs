@@ -96,5 +96,7 @@ fn four_producers_lose_nothing_and_keep_their_order() {
     }
     numbers.sort_unstable();
     assert!(numbers.into_iter().eq(0..all), "no number twice, none left out");
+    // What it counts is final only then.
+    receiver.join();
     assert_eq!(receiver.stats().events_ok, all);
 }
