@@ -41,6 +41,7 @@ pub mod reassembler;
 pub mod registration;
 pub mod segmenter;
 pub mod stats;
+mod stop;
 mod worker;
 
 pub use backend::{Backend, BackendInfo, BackendKind};

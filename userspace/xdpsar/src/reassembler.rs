@@ -29,7 +29,8 @@ use crate::{
     error::panic_message,
     handoff::{self, Inlets, Outlet},
     stats::Snapshot,
-    worker::{Control, Worker},
+    stop::Control,
+    worker::Worker,
 };
 
 /// Receives events until stopped or dropped.

@@ -2,21 +2,18 @@
 
 use std::{
     os::fd::AsFd,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use crossbeam_utils::atomic::AtomicCell;
-use nix::sys::eventfd::{EfdFlags, EventFd};
 use xdpsar_dataplane::{Ingest, LaneCounters, ReceiveError, Source, SourceCounters};
 use xdpsar_reassembly::Assembler;
 
 use crate::{
     handoff::{Outlet, WorkerSink},
     stats::Snapshot,
+    stop::Control,
 };
 
 /// How often counters are published while busy.
@@ -31,95 +28,6 @@ const EXPIRE_PER_BATCH: usize = 16;
 const DRAINED_AFTER: Duration = Duration::from_millis(20);
 /// After a stop, a source that never runs dry is left at this point.
 const DRAIN_DEADLINE: Duration = Duration::from_secs(2);
-
-/// What all workers and the [`crate::Stopper`]s share.
-#[derive(Debug)]
-pub(crate) struct Control {
-    pub(crate) stopping: AtomicBool,
-    wake: EventFd,
-    #[cfg(feature = "control-plane")]
-    farewell: std::sync::Mutex<Farewell>,
-}
-
-/// Who deregisters the receiver is told of a stop first: before workers end.
-#[cfg(feature = "control-plane")]
-#[derive(Debug, Default)]
-struct Farewell {
-    to: Option<crossbeam_channel::Sender<()>>,
-    stop: bool,
-}
-
-impl Control {
-    pub(crate) fn new() -> std::io::Result<Self> {
-        let wake =
-            EventFd::from_value_and_flags(0, EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?;
-        Ok(Self {
-            stopping: AtomicBool::new(false),
-            wake,
-            #[cfg(feature = "control-plane")]
-            farewell: std::sync::Mutex::default(),
-        })
-    }
-
-    #[cfg(feature = "control-plane")]
-    fn farewell(&self) -> std::sync::MutexGuard<'_, Farewell> {
-        self.farewell.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-    }
-
-    /// From now on a stop is told here first, and who hears it says when it
-    /// [has left](Self::has_left). `None` after a stop.
-    #[cfg(feature = "control-plane")]
-    pub(crate) fn hear_of_stop(&self) -> Option<crossbeam_channel::Receiver<()>> {
-        let mut farewell = self.farewell();
-        let (to, heard) = crossbeam_channel::bounded(1);
-        (!farewell.stop).then(|| {
-            farewell.to = Some(to);
-            heard
-        })
-    }
-
-    /// Has who is registered leave, and nobody stop.
-    #[cfg(feature = "control-plane")]
-    pub(crate) fn leave(&self) {
-        if let Some(to) = &self.farewell().to {
-            // Told before is as good.
-            let _ = to.try_send(());
-        }
-    }
-
-    /// Nobody is registered any more: nothing keeps workers from a stop.
-    #[cfg(feature = "control-plane")]
-    pub(crate) fn has_left(&self) {
-        let mut farewell = self.farewell();
-        farewell.to = None;
-        if farewell.stop {
-            self.halt();
-        }
-    }
-
-    /// Begins an orderly end.
-    pub(crate) fn stop(&self) {
-        #[cfg(feature = "control-plane")]
-        {
-            use crossbeam_channel::TrySendError;
-            let mut farewell = self.farewell();
-            farewell.stop = true;
-            let told = farewell.to.as_ref().map(|to| to.try_send(()));
-            // Told before is as good.
-            if let Some(Ok(()) | Err(TrySendError::Full(()))) = told {
-                return;
-            }
-        }
-        self.halt();
-    }
-
-    /// Ends all workers' sleep, for good: the eventfd stays readable.
-    pub(crate) fn halt(&self) {
-        self.stopping.store(true, Ordering::Release);
-        // It can fail only with a counter at 2⁶⁴ − 1, and then it is readable.
-        let _ = self.wake.write(1);
-    }
-}
 
 /// How far UNIX time is ahead of this clock, in nanoseconds: to within the
 /// quickest of three looks at both, for a thread may have to wait between

@@ -1,7 +1,9 @@
 """What the tests share: a pair on loopback, and an eye on what is left over."""
 
 import gc
+import signal
 import socket
+import subprocess
 import time
 from collections.abc import Callable, Generator, Iterator
 from typing import NamedTuple
@@ -21,6 +23,18 @@ def eventually(condition: Callable[[], object]) -> None:
     while not condition():
         assert time.monotonic() < deadline, "in vain"
         time.sleep(0.001)
+
+
+def interrupt(running: subprocess.Popen[str]) -> None:
+    """Ctrl-C for a program that says "now" before it waits, and "interrupted"
+    after it."""
+    assert running.stdout is not None
+    assert running.stdout.readline() == "now\n"
+    time.sleep(0.3)
+    begin = time.monotonic()
+    running.send_signal(signal.SIGINT)
+    assert running.stdout.readline() == "interrupted\n"
+    assert time.monotonic() - begin < PATIENCE / 2
 
 
 class Pair(NamedTuple):

@@ -1,11 +1,9 @@
 """Receivers as workers, and senders let in, of a real load balancer."""
 
 import pickle
-import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +12,7 @@ import pytest
 import xdpsar
 
 from . import lb
-from .conftest import PATIENCE, eventually, free_port
+from .conftest import PATIENCE, eventually, free_port, interrupt
 
 
 @pytest.fixture
@@ -121,13 +119,7 @@ except KeyboardInterrupt:
             uri = f"ejfat://secret@127.0.0.1:{silent.getsockname()[1]}/lb/1?data=127.0.0.1"
             arguments = [sys.executable, "-c", program.format(call), uri, str(free_port())]
             with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as running:
-                assert running.stdout is not None
-                assert running.stdout.readline() == "now\n"
-                time.sleep(0.3)
-                begin = time.monotonic()
-                running.send_signal(signal.SIGINT)
-                assert running.stdout.readline() == "interrupted\n"
-                assert time.monotonic() - begin < PATIENCE / 2
+                interrupt(running)
                 assert running.wait(PATIENCE) == 0
 
 

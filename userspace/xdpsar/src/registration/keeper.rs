@@ -24,7 +24,7 @@ use crate::{
         self, Counters, ErrorKind, LoadBalancer, PortRange, Register, State, WorkerStatus,
     },
     local_address_towards,
-    worker::Control,
+    stop::Control,
 };
 
 /// So long a state may take, or nine tenths of a longer period. The way to a

@@ -11,7 +11,7 @@ use super::{
     Gauges, Registration, RegistrationStatus,
     keeper::{self, Place, Shared},
 };
-use crate::{Error, worker::Control};
+use crate::{Error, stop::Control};
 
 /// One registration at a time, by one thread.
 pub(crate) struct Membership {
