@@ -49,8 +49,9 @@ class Registration(Reach):
     """Over how long the controller's derivative is taken, in seconds."""
     set_point: float = 0.0
     """How full it is to be."""
-    kp: float = 0.0
-    """From how full it is to by how much its weight changes: in hundreds."""
+    kp: float = 500.0
+    """From how full it is to by how much its weight changes: in hundreds. As
+    in Rust and the command, a worker whose queue fills up gets less."""
     ki: float = 0.0
     kd: float = 0.0
     high_water: float = 0.9
