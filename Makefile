@@ -40,8 +40,8 @@ test-fast: ## unit tests only: no network, no privileges, seconds
 
 bench: ## end-to-end rates over a veth pair, as a Markdown table (as root; a few minutes)
 	$(DEPS) rust build net
-	$(CARGO) build --release --locked --package xdpsar-cli --package xdpsar-bench
-	$(CARGO) run --release --locked --quiet --package xdpsar-bench --bin xdpsar-bench -- $(BENCH)
+	$(CARGO) build --release --locked --package xdpsar-bench --bin bench-path
+	$(CARGO) run --release --locked --quiet --package xdpsar-bench --bin bench-path -- $(BENCH)
 
 bench-core: ## the reassembly core against memcpy and the incumbent's algorithm (BENCH_CORE='--quick': 2 minutes)
 	$(DEPS) rust build

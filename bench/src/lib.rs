@@ -2,12 +2,12 @@
 //!
 //! | binary | measures |
 //! |---|---|
-//! | `xdpsar-bench` | whole events from sender to receiver over a veth pair |
 //! | `bench-core` | the reassembly core against `memcpy` and the incumbent's algorithm |
 //! | `bench-gate` | instructions of fixed workloads, against those on record |
 //! | `bench-handoff` | the hand-off from workers to consumers against other queues, and its latency |
 //! | `bench-lend` | events that keep their packet's memory against copied ones, over a veth pair |
 //! | `bench-pacing` | how well a segmenter keeps the rate it is asked for, on the loopback interface |
+//! | `bench-path` | whole events from sender to consumer over a veth pair, beside ceilings and rivals |
 //! | `bench-send` | what sending costs, against bare loops and one like the incumbent's |
 //! | `soak` | nothing: it feeds the core a day's events, and checks that nothing drifts |
 //!

@@ -1,0 +1,177 @@
+//! Two hosts and a cable, and one run of a receiver and a sender on it.
+
+use std::{collections::BTreeMap, thread, time::Duration};
+
+use serde::{Deserialize, Serialize};
+use xdpsar_tests::{Lab, LabConfig};
+
+use crate::{
+    child::{Child, Mark},
+    receivers::Receiver,
+    role::{Consumer, Point},
+    senders::Sender,
+};
+
+/// Cores of the two sides.
+pub(crate) const SENDER_CORE: usize = 0;
+pub(crate) const RECEIVER_CORE: usize = 1;
+/// A receiver that has taken nothing for this long has taken all.
+const DRAINED: Duration = Duration::from_millis(20);
+/// One that never does is left at this point: in looks of that length.
+const LOOKS: usize = 100;
+
+/// Who runs against whom, and with what.
+#[derive(Clone, Copy)]
+pub(crate) struct Case {
+    pub(crate) receiver: &'static Receiver,
+    pub(crate) consumer: Option<Consumer>,
+    pub(crate) sender: &'static Sender,
+    pub(crate) point: Point,
+}
+
+/// How long a run takes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Times {
+    pub(crate) warm_up: Duration,
+    pub(crate) window: Duration,
+}
+
+/// What one run measured.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Run {
+    pub(crate) contestant: String,
+    pub(crate) consumer: Option<Consumer>,
+    pub(crate) sender: String,
+    /// UDP payload of a full datagram.
+    pub(crate) datagram: usize,
+    /// Bytes of an event.
+    pub(crate) event: usize,
+    /// What was asked of the sender.
+    pub(crate) rate_gbps: Option<f64>,
+    pub(crate) repeat: usize,
+    /// Datagrams taken in, in millions per second.
+    pub(crate) mpps: f64,
+    /// Event bytes in those.
+    pub(crate) gbps: f64,
+    /// What the sender sent meanwhile.
+    pub(crate) sent_gbps: f64,
+    /// Whole events; `None` of a receiver that knows none.
+    pub(crate) events_per_s: Option<f64>,
+    /// Share of the events sent that did not arrive whole, over the whole run.
+    pub(crate) loss: Option<f64>,
+    pub(crate) receiver_cpu_s_per_gb: f64,
+    pub(crate) sender_cpu_s_per_gb: f64,
+    pub(crate) receiver_syscalls_per_gb: f64,
+    pub(crate) sender_syscalls_per_gb: Option<f64>,
+    /// At the end of the window.
+    pub(crate) receiver_rss_mib: f64,
+}
+
+/// Labs, made when they are first needed, and gone with this.
+#[derive(Default)]
+pub(crate) struct Course {
+    labs: BTreeMap<u32, Lab>,
+}
+
+impl Course {
+    /// One run.
+    ///
+    /// # Errors
+    /// A contestant's, with its name and what it said.
+    pub(crate) fn run(&mut self, case: &Case, times: Times, repeat: usize) -> anyhow::Result<Run> {
+        let mtu = case.sender.mtu;
+        let lab = self.labs.entry(mtu).or_insert_with(|| Lab::new(LabConfig { queues: 1, mtu }));
+        let (mut receiver, _) = Child::start(&lab.receiver, &case.receiver_arguments())?;
+        let (mut sender, sender_open) = Child::start(&lab.sender, &case.sender_arguments())?;
+        thread::sleep(times.warm_up);
+        let first = (receiver.mark()?, sender.mark()?);
+        thread::sleep(times.window);
+        let second = (receiver.mark()?, sender.mark()?);
+        let sent = sender.stop()?;
+        let mut before = receiver.mark()?;
+        for _ in 0..LOOKS {
+            thread::sleep(DRAINED);
+            let now = receiver.mark()?;
+            if now.counts.datagrams == before.counts.datagrams {
+                break;
+            }
+            before = now;
+        }
+        let received = receiver.stop()?;
+        let window = Window::between(&first.0, &second.0);
+        let sender_window = Window::between(&first.1, &second.1);
+        // Of all that was sent: an event of 100 MB is much of a window.
+        let sending = Window::between(&sender_open, &sent);
+        let knows_events = case.consumer.is_some();
+        let whole = received.counts.events as f64 / sent.counts.events as f64;
+        Ok(Run {
+            contestant: case.receiver.name.to_owned(),
+            consumer: case.consumer,
+            sender: case.sender.name.to_owned(),
+            datagram: case.point.datagram,
+            event: case.point.event,
+            rate_gbps: case.point.rate_gbps,
+            repeat,
+            mpps: window.datagrams / window.seconds / 1e6,
+            gbps: window.gigabytes * 8.0 / window.seconds,
+            sent_gbps: sender_window.gigabytes * 8.0 / sender_window.seconds,
+            events_per_s: knows_events.then_some(window.events / window.seconds),
+            loss: knows_events.then_some(1.0 - whole),
+            receiver_cpu_s_per_gb: window.cpu_s / window.gigabytes,
+            sender_cpu_s_per_gb: sending.cpu_s / sending.gigabytes,
+            // Ours are asked for theirs ten times a second: over the whole run.
+            receiver_syscalls_per_gb: received.counts.syscalls as f64
+                / (received.counts.bytes as f64 / 1e9),
+            sender_syscalls_per_gb: Some(sending.syscalls / sending.gigabytes),
+            receiver_rss_mib: second.0.rss_mib,
+        })
+    }
+}
+
+/// What happened between two marks.
+struct Window {
+    seconds: f64,
+    cpu_s: f64,
+    datagrams: f64,
+    gigabytes: f64,
+    events: f64,
+    syscalls: f64,
+}
+
+impl Window {
+    fn between(first: &Mark, second: &Mark) -> Self {
+        let (before, after) = (&first.counts, &second.counts);
+        let more = |before: u64, after: u64| after.saturating_sub(before) as f64;
+        Self {
+            seconds: second.seconds_since(first),
+            cpu_s: second.cpu_s - first.cpu_s,
+            datagrams: more(before.datagrams, after.datagrams),
+            gigabytes: more(before.bytes, after.bytes) / 1e9,
+            events: more(before.events, after.events),
+            syscalls: more(before.syscalls, after.syscalls),
+        }
+    }
+}
+
+impl Case {
+    /// What the receiving child is started with.
+    fn receiver_arguments(&self) -> Vec<String> {
+        let mut arguments = vec!["receive".to_owned(), self.receiver.name.to_owned()];
+        if let Some(consumer) = self.consumer {
+            let name = match consumer {
+                Consumer::Count => "count",
+                Consumer::Read => "read",
+            };
+            arguments.extend(["--consumer".to_owned(), name.to_owned()]);
+        }
+        self.point.add_to(&mut arguments);
+        arguments
+    }
+
+    /// What the sending child is started with.
+    fn sender_arguments(&self) -> Vec<String> {
+        let mut arguments = vec!["send".to_owned(), self.sender.name.to_owned()];
+        self.point.add_to(&mut arguments);
+        arguments
+    }
+}

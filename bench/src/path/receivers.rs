@@ -1,0 +1,83 @@
+//! Who receives.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`ours`] | what users run: `xdpsar::Reassembler` |
+
+mod ours;
+
+use anyhow::Context;
+use xdpsar::Lend;
+
+use self::ours::Path;
+use crate::role::{Consumer, Opened, Point};
+
+/// What a receiver makes of datagrams.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Makes {
+    /// Nothing: it knows no events.
+    #[allow(dead_code, reason = "the ceilings that are such come next")]
+    Datagrams,
+    /// Events of any length, for a consumer.
+    Events,
+    /// Events of one fragment, for a consumer: with others it would be another
+    /// one under a second name.
+    Fragments,
+}
+
+/// One that competes.
+pub(crate) struct Receiver {
+    pub(crate) name: &'static str,
+    pub(crate) makes: Makes,
+    open: fn(&Point, Option<Consumer>) -> anyhow::Result<Opened>,
+}
+
+/// All of them, in the order of the table.
+pub(crate) const ALL: &[Receiver] = &[
+    Receiver {
+        name: "xdp-1",
+        makes: Makes::Events,
+        open: |point, consumer| ours::open(Path::xdp(1, Lend::Auto), point, consumer),
+    },
+    Receiver {
+        name: "xdp-2",
+        makes: Makes::Events,
+        open: |point, consumer| ours::open(Path::xdp(2, Lend::Auto), point, consumer),
+    },
+    Receiver {
+        name: "xdp-lent",
+        makes: Makes::Fragments,
+        open: |point, consumer| ours::open(Path::xdp(1, Lend::On), point, consumer),
+    },
+    Receiver {
+        name: "xdp-copied",
+        makes: Makes::Fragments,
+        open: |point, consumer| ours::open(Path::xdp(1, Lend::Off), point, consumer),
+    },
+    Receiver {
+        name: "socket",
+        makes: Makes::Events,
+        open: |point, consumer| ours::open(Path::Socket { gro: true }, point, consumer),
+    },
+    Receiver {
+        name: "socket-nogro",
+        makes: Makes::Events,
+        open: |point, consumer| ours::open(Path::Socket { gro: false }, point, consumer),
+    },
+];
+
+impl Receiver {
+    /// The one of that name.
+    pub(crate) fn named(name: &str) -> anyhow::Result<&'static Self> {
+        ALL.iter().find(|receiver| receiver.name == name).with_context(|| {
+            let names: Vec<_> = ALL.iter().map(|receiver| receiver.name).collect();
+            format!("no receiver is called {name:?}; there are {}", names.join(", "))
+        })
+    }
+
+    /// Opens it in this process's network namespace: its ports are bound when
+    /// this returns.
+    pub(crate) fn open(&self, point: &Point, consumer: Option<Consumer>) -> anyhow::Result<Opened> {
+        (self.open)(point, consumer)
+    }
+}

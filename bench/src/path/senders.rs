@@ -1,0 +1,42 @@
+//! Who sends.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`ours`] | what users run: `xdpsar::Segmenter` |
+
+mod ours;
+
+use anyhow::Context;
+use xdpsar::SendBackend;
+
+use crate::role::{Opened, Point};
+
+/// One that sends.
+pub(crate) struct Sender {
+    pub(crate) name: &'static str,
+    /// MTU of the cable that it needs.
+    pub(crate) mtu: u32,
+    open: fn(&Point) -> anyhow::Result<Opened>,
+}
+
+/// All of them.
+pub(crate) const ALL: &[Sender] = &[
+    Sender { name: "gso", mtu: 9000, open: |point| ours::open(SendBackend::Gso, point) },
+    Sender { name: "mmsg", mtu: 9000, open: |point| ours::open(SendBackend::Mmsg, point) },
+    Sender { name: "xdp", mtu: 9000, open: |point| ours::open(SendBackend::Xdp, point) },
+];
+
+impl Sender {
+    /// The one of that name.
+    pub(crate) fn named(name: &str) -> anyhow::Result<&'static Self> {
+        ALL.iter().find(|sender| sender.name == name).with_context(|| {
+            let names: Vec<_> = ALL.iter().map(|sender| sender.name).collect();
+            format!("no sender is called {name:?}; there are {}", names.join(", "))
+        })
+    }
+
+    /// Opens it in this process's network namespace.
+    pub(crate) fn open(&self, point: &Point) -> anyhow::Result<Opened> {
+        (self.open)(point)
+    }
+}
