@@ -13,9 +13,13 @@
 //!
 //! | module | holds |
 //! |---|---|
+//! | [`fragment`] | the headers of a fragment |
+//! | [`incumbent`] | the incumbent's receiver, as its specification describes it |
 //! | [`machine`] | what a figure was measured on |
 //! | [`spread`] | lowest, median, highest |
 #![forbid(unsafe_code)]
 
+pub mod fragment;
+pub mod incumbent;
 pub mod machine;
 pub mod spread;

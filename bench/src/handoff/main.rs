@@ -10,13 +10,11 @@
 //! | [`calm`] | runs in which the machine was ours |
 //! | [`queue`] | the contestants behind one face |
 //! | [`plain`] | what one would write first |
-//! | [`incumbent`] | the incumbent's queue |
 //! | [`throughput`] | nanoseconds per item at full speed |
 //! | [`latency`] | from the last fragment to the consumer |
 #![forbid(unsafe_code)]
 
 mod calm;
-mod incumbent;
 mod latency;
 mod plain;
 mod queue;

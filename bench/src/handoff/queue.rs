@@ -5,11 +5,11 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
+use xdpsar_bench::incumbent;
 use xdpsar_handoff::Wait;
 
 use crate::{
     CAPACITY,
-    incumbent::Incumbent,
     plain::{Mutexed, Polled},
 };
 
@@ -64,7 +64,7 @@ impl Contestant {
             }
             Self::ArrayQueue => shared(Polled::new(), producers, consumers),
             Self::Mutexed => shared(Mutexed::new(), producers, consumers),
-            Self::Incumbent => shared(Incumbent::new(), producers, consumers),
+            Self::Incumbent => shared(incumbent::Queue::default(), producers, consumers),
         }
     }
 }
@@ -119,6 +119,24 @@ pub(crate) trait Queue: Send + Sync {
 
     /// The last producer has gone.
     fn close(&self);
+}
+
+impl<T: Send> Queue for incumbent::Queue<T> {
+    type Item = T;
+
+    fn put(&self, items: &mut Vec<T>) {
+        items.drain(..).for_each(|item| self.push(item));
+    }
+
+    fn take(&self, into: &mut Vec<T>, _at_most: usize) -> bool {
+        let Some(item) = incumbent::Queue::take(self) else { return false };
+        into.push(item);
+        true
+    }
+
+    fn close(&self) {
+        incumbent::Queue::close(self);
+    }
 }
 
 fn shared<Q: Queue + 'static>(queue: Q, producers: usize, consumers: usize) -> Ends<Q::Item> {

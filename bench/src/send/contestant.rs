@@ -5,13 +5,14 @@ use std::{fmt, net::SocketAddr};
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 use xdpsar::{Segmenter, SendBackend};
+use xdpsar_bench::fragment::DATA_ID;
 use xdpsar_wire::datagram::LB_RE_HEADER_LEN;
 
 use crate::{
     bare::{Blaster, Messages, Parts},
     course::Way,
     incumbent::Incumbent,
-    stream::{DATA_ID, Stream},
+    stream::Stream,
 };
 
 /// Sends one event over and over.

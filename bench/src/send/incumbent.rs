@@ -9,9 +9,10 @@ use std::{
 };
 
 use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
+use xdpsar_bench::fragment::header;
 use xdpsar_dataplane::random::SplitMix64;
 
-use crate::{bare, contestant::Sends, stream::header};
+use crate::{bare, contestant::Sends};
 
 /// Sockets that events take turns at, as the incumbent has them.
 const SOCKETS: usize = 4;

@@ -3,27 +3,9 @@
 use std::net::IpAddr;
 
 use anyhow::Context;
+use xdpsar_bench::fragment::header;
 use xdpsar_dataplane::send::plan::{self, Plan};
-use xdpsar_wire::{LbHeader, LbVersion, ReHeader, datagram::LB_RE_HEADER_LEN};
-use zerocopy::IntoBytes;
-
-/// Both headers of a fragment.
-pub(crate) fn header(
-    offset: u32,
-    length: u32,
-    event_number: u64,
-    tick: u64,
-    entropy: u16,
-) -> [u8; LB_RE_HEADER_LEN] {
-    let mut bytes = [0; LB_RE_HEADER_LEN];
-    let (lb, re) = bytes.split_at_mut(LB_RE_HEADER_LEN - size_of::<ReHeader>());
-    lb.copy_from_slice(LbHeader::new(LbVersion::V2, entropy, tick).as_bytes());
-    re.copy_from_slice(ReHeader::new(DATA_ID, offset, length, event_number).as_bytes());
-    bytes
-}
-
-/// Of all events.
-pub(crate) const DATA_ID: u16 = 7;
+use xdpsar_wire::datagram::LB_RE_HEADER_LEN;
 
 /// One event as it leaves, one datagram after the other.
 pub(crate) struct Stream {

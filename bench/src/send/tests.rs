@@ -14,7 +14,7 @@ use crate::{
     compete,
     contestant::Contestant,
     course::{Case, Course, Sink as CourseSink, Way},
-    stream::{DATA_ID, Stream},
+    stream::Stream,
 };
 
 /// Few enough datagrams for any receive buffer.

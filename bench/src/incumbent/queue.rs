@@ -1,13 +1,9 @@
-//! The incumbent's queue, in our own words: `data-plane.md` §4.7, §4.8 and
-//! W64, column REF. Made from the specification alone.
+//! From the receiver to the consumers: `data-plane.md` §4.7, §4.8, W64.
 //!
 //! Lock-free and not bounded, its depth a counter beside it. Every event
 //! notifies all consumers, without their mutex; who just then goes to sleep
 //! misses it, and finds it when its slice of 10 ms is over. One event is
 //! taken at a time.
-//!
-//! Where the specification leaves a choice, it gets the better: nobody is
-//! notified while nobody waits.
 
 use std::{
     sync::{
@@ -19,11 +15,11 @@ use std::{
 
 use crossbeam_queue::SegQueue;
 
-use crate::queue::Queue;
-
 const SLICE: Duration = Duration::from_millis(10);
 
-pub(crate) struct Incumbent<T> {
+/// The incumbent's queue.
+#[derive(Debug)]
+pub struct Queue<T> {
     items: SegQueue<T>,
     depth: AtomicU64,
     waiting: AtomicU64,
@@ -32,8 +28,8 @@ pub(crate) struct Incumbent<T> {
     is_closed: AtomicBool,
 }
 
-impl<T> Incumbent<T> {
-    pub(crate) fn new() -> Self {
+impl<T> Default for Queue<T> {
+    fn default() -> Self {
         Self {
             items: SegQueue::new(),
             depth: AtomicU64::new(0),
@@ -45,30 +41,31 @@ impl<T> Incumbent<T> {
     }
 }
 
-impl<T: Send> Queue for Incumbent<T> {
-    type Item = T;
-
-    fn put(&self, items: &mut Vec<T>) {
-        for item in items.drain(..) {
-            self.items.push(item);
-            self.depth.fetch_add(1, Ordering::SeqCst);
-            if self.waiting.load(Ordering::SeqCst) > 0 {
-                self.some.notify_all();
-            }
+impl<T> Queue<T> {
+    /// Puts an item in.
+    pub fn push(&self, item: T) {
+        self.items.push(item);
+        self.depth.fetch_add(1, Ordering::SeqCst);
+        if self.waiting.load(Ordering::SeqCst) > 0 {
+            self.some.notify_all();
         }
     }
 
-    fn take(&self, into: &mut Vec<T>, _at_most: usize) -> bool {
+    /// Takes an item, if there is one.
+    pub fn pop(&self) -> Option<T> {
+        let item = self.items.pop()?;
+        self.depth.fetch_sub(1, Ordering::SeqCst);
+        Some(item)
+    }
+
+    /// Waits for an item; `None` when there will be no more.
+    pub fn take(&self) -> Option<T> {
         loop {
             // Read before the look: what was put in before it is found.
             let is_closed = self.is_closed.load(Ordering::Acquire);
-            if let Some(item) = self.items.pop() {
-                self.depth.fetch_sub(1, Ordering::SeqCst);
-                into.push(item);
-                return true;
-            }
-            if is_closed {
-                return false;
+            let item = self.pop();
+            if item.is_some() || is_closed {
+                return item;
             }
             let sleepers = self.sleepers.lock().unwrap_or_else(PoisonError::into_inner);
             self.waiting.fetch_add(1, Ordering::SeqCst);
@@ -80,7 +77,8 @@ impl<T: Send> Queue for Incumbent<T> {
         }
     }
 
-    fn close(&self) {
+    /// There will be no more.
+    pub fn close(&self) {
         self.is_closed.store(true, Ordering::Release);
         self.some.notify_all();
     }
