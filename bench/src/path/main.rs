@@ -15,7 +15,7 @@
 //! | [`senders`] | who sends |
 //! | [`child`] | a contestant in a process of its own, and how the two sides talk |
 //! | [`course`] | two hosts and a cable, and one run on it |
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod child;
 mod course;

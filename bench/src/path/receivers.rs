@@ -2,21 +2,27 @@
 //!
 //! | module | holds |
 //! |---|---|
+//! | [`incumbent`] | the rival |
+//! | [`messages`] | one `recvmmsg` after the other into the same buffers |
 //! | [`ours`] | what users run: `xdpsar::Reassembler` |
+//! | [`recvmmsg`] | bare loops, the ceilings of the socket path |
 
+mod incumbent;
+#[allow(unsafe_code, reason = "the kernel is given pointers")]
+mod messages;
 mod ours;
+mod recvmmsg;
 
 use anyhow::Context;
 use xdpsar::Lend;
 
-use self::ours::Path;
+use self::{ours::Path, recvmmsg::Gro};
 use crate::role::{Consumer, Opened, Point};
 
 /// What a receiver makes of datagrams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Makes {
     /// Nothing: it knows no events.
-    #[allow(dead_code, reason = "the ceilings that are such come next")]
     Datagrams,
     /// Events of any length, for a consumer.
     Events,
@@ -34,6 +40,16 @@ pub(crate) struct Receiver {
 
 /// All of them, in the order of the table.
 pub(crate) const ALL: &[Receiver] = &[
+    Receiver {
+        name: "recvmmsg",
+        makes: Makes::Datagrams,
+        open: |point, _| recvmmsg::open(Gro::No, point),
+    },
+    Receiver {
+        name: "gro",
+        makes: Makes::Datagrams,
+        open: |point, _| recvmmsg::open(Gro::Yes, point),
+    },
     Receiver {
         name: "xdp-1",
         makes: Makes::Events,
@@ -64,6 +80,7 @@ pub(crate) const ALL: &[Receiver] = &[
         makes: Makes::Events,
         open: |point, consumer| ours::open(Path::Socket { gro: false }, point, consumer),
     },
+    Receiver { name: "incumbent", makes: Makes::Events, open: incumbent::open },
 ];
 
 impl Receiver {
