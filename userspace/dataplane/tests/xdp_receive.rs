@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use traffic::{Run, Sent, config, receive_all};
+use traffic::{Sent, config, receive_all};
 use xdpsar_dataplane::{
     AttachMode, CopyMode, Layout, Source, Wait, XdpReceiver, error::SetupErrorKind,
 };
@@ -145,29 +145,6 @@ fn no_frame_is_lost_in_many_packets() {
     let run = receive_all(&lab, &config, &sent);
     let counters = run.total();
     assert_eq!(counters.datagrams + counters.kernel_drops, 200_000, "{counters:?}");
-}
-
-#[test]
-fn a_stalled_worker_loses_its_own_packets_only() {
-    privileged!();
-    let lab = Lab::new(LabConfig::default());
-    for attach in MODES {
-        let mut config = config(&lab, false, 4);
-        config.xdp.attach = attach;
-        let run: Run =
-            receive_all(&lab, &config, &Sent { stalled: Some(3), ..Sent::plain(80_000, 500) });
-        for (worker, counters) in run.counters.iter().enumerate() {
-            if worker == 3 {
-                assert!(counters.rx_ring_full > 10_000, "{counters:?}");
-                assert_eq!(counters.datagrams + counters.kernel_drops, 20_000, "{counters:?}");
-                assert!(counters.datagrams >= 256, "what is in its ring is still good");
-            } else {
-                assert_eq!(counters.datagrams, 20_000, "worker {worker}: {counters:?}");
-                assert_eq!(counters.kernel_drops, 0, "worker {worker}: {counters:?}");
-            }
-        }
-        assert_eq!(run.total().fill_ring_empty, 0);
-    }
 }
 
 #[test]

@@ -56,8 +56,6 @@ pub(crate) struct Sent {
     pub(crate) longest: usize,
     /// Datagrams on their way at the same time.
     pub(crate) window: usize,
-    /// This worker sleeps until everything has been sent.
-    pub(crate) stalled: Option<usize>,
     /// Some may be lost.
     pub(crate) expect_loss: bool,
     /// (Almost) all will be refused.
@@ -70,15 +68,7 @@ impl Sent {
     }
 
     pub(crate) fn mixed(count: usize, shortest: usize, longest: usize) -> Self {
-        Self {
-            count,
-            shortest,
-            longest,
-            window: 128,
-            stalled: None,
-            expect_loss: false,
-            expect_none: false,
-        }
+        Self { count, shortest, longest, window: 128, expect_loss: false, expect_none: false }
     }
 
     fn len(&self, number: usize) -> usize {
@@ -216,28 +206,23 @@ pub(crate) fn receive_all(lab: &Lab, config: &ReceiveConfig, sent: &Sent) -> Run
         seen: (0..sent.count).map(|_| AtomicBool::new(false)).collect(),
         received: AtomicUsize::new(0),
     };
-    let (all_sent, stop) = (AtomicBool::new(false), AtomicBool::new(false));
+    let stop = AtomicBool::new(false);
     let results = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
         for (worker, source) in sources.into_iter().enumerate() {
-            let (checker, all_sent, stop, results) = (&checker, &all_sent, &stop, &results);
+            let (checker, stop, results) = (&checker, &stop, &results);
             scope.spawn(move || {
                 // Should a check fail, the test must not wait for the rest.
                 let _stop = OnPanic(stop);
-                let released = || all_sent.load(Ordering::Acquire) || stop.load(Ordering::Acquire);
-                while sent.stalled == Some(worker) && !released() {
-                    std::thread::sleep(Duration::from_millis(1));
-                }
                 let result = work(source, sent, checker, stop);
                 results.lock().unwrap().push((worker, result));
             });
         }
         let _stop = OnPanic(&stop);
         lab.sender.run(|| send(config, sent, &checker.received, &stop));
-        all_sent.store(true, Ordering::Release);
         // What the program has seen is in a ring a moment later, which workers
         // drain before they stop, or lost for good.
-        let lossy = sent.stalled.is_some() || sent.expect_loss || sent.expect_none;
+        let lossy = sent.expect_loss || sent.expect_none;
         eventually(|| {
             let seen = receiver.program_counters().expect("counters")[0];
             let received = checker.received.load(Ordering::Acquire);
@@ -300,8 +285,7 @@ fn work(mut source: XdpSource, sent: &Sent, checker: &Checker, stop: &AtomicBool
     }
 }
 
-/// Sends everything, with at most a window of datagrams on their way. The
-/// lanes of a stalled worker do not count.
+/// Sends everything, with at most a window of datagrams on their way.
 fn send(config: &ReceiveConfig, sent: &Sent, received: &AtomicUsize, stop: &AtomicBool) {
     // Several flows, so that several queues are fed.
     let any = if config.listen.is_ipv6() { "[::]:0" } else { "0.0.0.0:0" };
@@ -316,7 +300,7 @@ fn send(config: &ReceiveConfig, sent: &Sent, received: &AtomicUsize, stop: &Atom
         let to = SocketAddr::new(config.listen, port);
         let flow = (number / 8) % sockets.len();
         assert_eq!(sockets[flow].send_to(&bytes, to).expect("sent"), bytes.len());
-        if sent.stalled == Some(usize::from(lane) % config.workers) || sent.expect_none {
+        if sent.expect_none {
             continue;
         }
         counted += 1;
