@@ -38,10 +38,10 @@ test-fast: ## unit tests only: no network, no privileges, seconds
 	$(DEPS) rust build
 	$(CARGO) test --locked --workspace --lib --bins
 
-bench: ## end-to-end rates over a veth pair, as a Markdown table (as root; a few minutes)
+bench: ## the whole path against ceilings and rivals over a veth pair, into bench/PATH.md (as root; 25 minutes; BENCH='--quick': 2, printed)
 	$(DEPS) rust build net
 	$(CARGO) build --release --locked --package xdpsar-bench --bin bench-path
-	$(CARGO) run --release --locked --quiet --package xdpsar-bench --bin bench-path -- $(BENCH)
+	$(CARGO) run --release --locked --quiet --package xdpsar-bench --bin bench-path -- $(or $(BENCH),--json bench/results/path.json --markdown bench/PATH.md)
 
 bench-core: ## the reassembly core against memcpy and the incumbent's algorithm (BENCH_CORE='--quick': 2 minutes)
 	$(DEPS) rust build

@@ -140,6 +140,8 @@ impl Child {
         let mut process = host
             .command(program)
             .args(arguments)
+            // What went wrong, and not where in our code.
+            .env("RUST_BACKTRACE", "0")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(stderr.try_clone()?)

@@ -1,7 +1,8 @@
 //! Two hosts and a cable, and one run of a receiver and a sender on it.
 
-use std::{collections::BTreeMap, thread, time::Duration};
+use std::{collections::BTreeMap, fmt, thread, time::Duration};
 
+use anyhow::ensure;
 use serde::{Deserialize, Serialize};
 use xdpsar_tests::{Lab, LabConfig};
 
@@ -36,9 +37,9 @@ pub(crate) struct Times {
     pub(crate) window: Duration,
 }
 
-/// What one run measured.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Run {
+/// A case as results name it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Entry {
     pub(crate) contestant: String,
     pub(crate) consumer: Option<Consumer>,
     pub(crate) sender: String,
@@ -46,6 +47,13 @@ pub(crate) struct Run {
     pub(crate) datagram: usize,
     /// Bytes of an event.
     pub(crate) event: usize,
+}
+
+/// What one run measured.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Run {
+    #[serde(flatten)]
+    pub(crate) entry: Entry,
     /// What was asked of the sender.
     pub(crate) rate_gbps: Option<f64>,
     pub(crate) repeat: usize,
@@ -53,7 +61,7 @@ pub(crate) struct Run {
     pub(crate) mpps: f64,
     /// Event bytes in those.
     pub(crate) gbps: f64,
-    /// What the sender sent meanwhile.
+    /// What the sender sent, over the whole run.
     pub(crate) sent_gbps: f64,
     /// Whole events; `None` of a receiver that knows none.
     pub(crate) events_per_s: Option<f64>,
@@ -82,11 +90,11 @@ impl Course {
         let mtu = case.sender.mtu;
         let lab = self.labs.entry(mtu).or_insert_with(|| Lab::new(LabConfig { queues: 1, mtu }));
         let (mut receiver, _) = Child::start(&lab.receiver, &case.receiver_arguments())?;
-        let (mut sender, sender_open) = Child::start(&lab.sender, &case.sender_arguments())?;
+        let (sender, sender_open) = Child::start(&lab.sender, &case.sender_arguments())?;
         thread::sleep(times.warm_up);
-        let first = (receiver.mark()?, sender.mark()?);
+        let first = receiver.mark()?;
         thread::sleep(times.window);
-        let second = (receiver.mark()?, sender.mark()?);
+        let second = receiver.mark()?;
         let sent = sender.stop()?;
         let mut before = receiver.mark()?;
         for _ in 0..LOOKS {
@@ -98,33 +106,43 @@ impl Course {
             before = now;
         }
         let received = receiver.stop()?;
-        let window = Window::between(&first.0, &second.0);
-        let sender_window = Window::between(&first.1, &second.1);
-        // Of all that was sent: an event of 100 MB is much of a window.
+        let window = Window::between(&first, &second);
+        // A sender counts whole events, and one of 100 MB is much of a window.
         let sending = Window::between(&sender_open, &sent);
-        let knows_events = case.consumer.is_some();
+        ensure!(
+            window.datagrams > 0.0,
+            "{}: no datagram came",
+            case.receiver_arguments().join(" ")
+        );
+        // Of the whole run, which the sender ended at an event's end.
         let whole = received.counts.events as f64 / sent.counts.events as f64;
+        let if_any = |value: f64| case.consumer.map(|_| value);
         Ok(Run {
-            contestant: case.receiver.name.to_owned(),
-            consumer: case.consumer,
-            sender: case.sender.name.to_owned(),
-            datagram: case.point.datagram,
-            event: case.point.event,
+            entry: case.entry(),
             rate_gbps: case.point.rate_gbps,
             repeat,
             mpps: window.datagrams / window.seconds / 1e6,
             gbps: window.gigabytes * 8.0 / window.seconds,
-            sent_gbps: sender_window.gigabytes * 8.0 / sender_window.seconds,
-            events_per_s: knows_events.then_some(window.events / window.seconds),
-            loss: knows_events.then_some(1.0 - whole),
+            sent_gbps: sending.gigabytes * 8.0 / sending.seconds,
+            events_per_s: if_any(window.events / window.seconds),
+            loss: if_any(1.0 - whole),
             receiver_cpu_s_per_gb: window.cpu_s / window.gigabytes,
             sender_cpu_s_per_gb: sending.cpu_s / sending.gigabytes,
             // Ours are asked for theirs ten times a second: over the whole run.
             receiver_syscalls_per_gb: received.counts.syscalls as f64
                 / (received.counts.bytes as f64 / 1e9),
             sender_syscalls_per_gb: Some(sending.syscalls / sending.gigabytes),
-            receiver_rss_mib: second.0.rss_mib,
+            receiver_rss_mib: second.rss_mib,
         })
+    }
+}
+
+impl fmt::Display for Case {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { receiver, consumer, sender, point } = self;
+        let Point { datagram, event, .. } = point;
+        let consumer = consumer.map_or("–", Consumer::name);
+        write!(f, "{} {datagram} B, {event} B: {} {consumer}", sender.name, receiver.name)
     }
 }
 
@@ -154,15 +172,21 @@ impl Window {
 }
 
 impl Case {
+    fn entry(&self) -> Entry {
+        Entry {
+            contestant: self.receiver.name.to_owned(),
+            consumer: self.consumer,
+            sender: self.sender.name.to_owned(),
+            datagram: self.point.datagram,
+            event: self.point.event,
+        }
+    }
+
     /// What the receiving child is started with.
     fn receiver_arguments(&self) -> Vec<String> {
         let mut arguments = vec!["receive".to_owned(), self.receiver.name.to_owned()];
         if let Some(consumer) = self.consumer {
-            let name = match consumer {
-                Consumer::Count => "count",
-                Consumer::Read => "read",
-            };
-            arguments.extend(["--consumer".to_owned(), name.to_owned()]);
+            arguments.extend(["--consumer".to_owned(), consumer.name().to_owned()]);
         }
         self.point.add_to(&mut arguments);
         arguments

@@ -10,135 +10,111 @@
 //!
 //! | module | holds |
 //! |---|---|
+//! | [`arguments`] | the command line: a person's, and a child's |
+//! | [`plan`] | who meets whom, with what |
 //! | [`role`] | what a contestant is, on either side of the cable |
 //! | [`receivers`] | who receives |
 //! | [`senders`] | who sends |
 //! | [`child`] | a contestant in a process of its own, and how the two sides talk |
 //! | [`course`] | two hosts and a cable, and one run on it |
+//! | [`lossless`] | the highest rate at which nothing is lost to speak of |
+//! | [`report`] | medians, and what a later part can add to |
+//! | [`target`] | what is asked for, and who meets it |
+//! | [`table`] | all of it as Markdown |
 #![deny(unsafe_code)]
 
+mod arguments;
 mod child;
 mod course;
+mod lossless;
+mod plan;
 mod receivers;
+mod report;
 mod role;
 mod senders;
+mod table;
+mod target;
 
 use std::time::Duration;
 
-use anyhow::bail;
-use clap::{Args, Parser, Subcommand};
+use anyhow::{Context, bail};
+use clap::Parser;
 use xdpsar_tests::privilege;
 
 use crate::{
-    course::{Case, Course, RECEIVER_CORE, SENDER_CORE, Times},
-    receivers::{Makes, Receiver},
-    role::{Consumer, Point},
+    arguments::{Arguments, Role, When},
+    course::{Course, RECEIVER_CORE, SENDER_CORE, Times},
+    receivers::Receiver,
+    report::Report,
     senders::Sender,
 };
 
-/// Measures events from a sender to a consumer over a veth pair, sender on
-/// core 0, all of the receiver on core 1.
-#[derive(Debug, Parser)]
-#[command(version, args_conflicts_with_subcommands = true)]
-struct Arguments {
-    #[command(subcommand)]
-    child: Option<Role>,
-    /// Only these receivers.
-    #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
-    only: Vec<String>,
-    /// Only these senders.
-    #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
-    senders: Vec<String>,
-    /// UDP payload of a full datagram, both headers included.
-    #[arg(long, default_value_t = 1400)]
-    datagram: usize,
-    /// Bytes of an event.
-    #[arg(long, default_value_t = 100_000)]
-    event: usize,
-}
-
-/// What a child is.
-#[derive(Debug, Subcommand)]
-enum Role {
-    #[command(hide = true)]
-    Receive {
-        name: String,
-        #[arg(long)]
-        consumer: Option<Consumer>,
-        #[command(flatten)]
-        point: PointArguments,
-    },
-    #[command(hide = true)]
-    Send {
-        name: String,
-        #[command(flatten)]
-        point: PointArguments,
-    },
-}
-
-#[derive(Debug, Args)]
-struct PointArguments {
-    #[arg(long)]
-    datagram: usize,
-    #[arg(long)]
-    event: usize,
-    #[arg(long)]
-    rate_gbps: Option<f64>,
-}
-
-impl From<PointArguments> for Point {
-    fn from(arguments: PointArguments) -> Self {
-        let PointArguments { datagram, event, rate_gbps } = arguments;
-        Self { datagram, event, rate_gbps }
-    }
-}
-
-impl Point {
-    /// As a child's command line has it.
-    fn add_to(&self, arguments: &mut Vec<String>) {
-        arguments.extend(["--datagram".to_owned(), self.datagram.to_string()]);
-        arguments.extend(["--event".to_owned(), self.event.to_string()]);
-        if let Some(rate) = self.rate_gbps {
-            arguments.extend(["--rate-gbps".to_owned(), rate.to_string()]);
-        }
-    }
-}
+/// Of a run that counts, and of one that is to be quick.
+const TIMES: Times =
+    Times { warm_up: Duration::from_millis(250), window: Duration::from_millis(600) };
+const QUICK: Times =
+    Times { warm_up: Duration::from_millis(150), window: Duration::from_millis(250) };
 
 fn main() -> anyhow::Result<()> {
-    let arguments = Arguments::parse();
-    match arguments.child {
+    let mut arguments = Arguments::parse();
+    match arguments.child.take() {
         Some(Role::Receive { name, consumer, point }) => {
             let (receiver, point) = (Receiver::named(&name)?, point.into());
-            child::serve(RECEIVER_CORE, || receiver.open(&point, consumer))
+            return child::serve(RECEIVER_CORE, || receiver.open(&point, consumer));
         }
         Some(Role::Send { name, point }) => {
             let (sender, point) = (Sender::named(&name)?, point.into());
-            child::serve(SENDER_CORE, || sender.open(&point))
+            return child::serve(SENDER_CORE, || sender.open(&point));
         }
-        None => measure(&arguments),
+        None => {}
     }
+    let report = match &arguments.from {
+        Some(file) => Report::read(file)?,
+        None => measure(&arguments)?,
+    };
+    let text = table::markdown(&report);
+    println!("{text}");
+    if let Some(path) = &arguments.markdown {
+        std::fs::write(path, text).with_context(|| format!("writing {}", path.display()))?;
+    }
+    Ok(())
 }
 
-fn measure(arguments: &Arguments) -> anyhow::Result<()> {
+/// Runs what is selected, and keeps it.
+fn measure(arguments: &Arguments) -> anyhow::Result<Report> {
     if let Some(missing) = privilege::missing() {
         bail!("the benchmark makes network namespaces and attaches XDP programs: {missing}");
     }
-    let times = Times { warm_up: Duration::from_millis(300), window: Duration::from_millis(700) };
-    let point = Point { datagram: arguments.datagram, event: arguments.event, rate_gbps: None };
+    let (repeats, times) = if arguments.quick { (1, QUICK) } else { (arguments.repeats, TIMES) };
+    let selection = arguments.selection();
+    let (k, n) = arguments.part.unwrap_or((1, 1));
+    let command = std::env::args().skip(1).collect::<Vec<_>>().join(" ");
+    let mut report = Report::new(command);
     let mut course = Course::default();
-    for sender in &arguments.senders {
-        for receiver in &arguments.only {
-            let receiver = Receiver::named(receiver)?;
-            let consumers: &[_] = match receiver.makes {
-                Makes::Datagrams => &[None],
-                Makes::Events | Makes::Fragments => &[Some(Consumer::Count), Some(Consumer::Read)],
-            };
-            for consumer in consumers {
-                let case =
-                    Case { receiver, consumer: *consumer, sender: Sender::named(sender)?, point };
-                println!("{:?}", course.run(&case, times, 0)?);
+    if arguments.lossless != When::Only {
+        for group in selection.groups()?.iter().skip(k - 1).step_by(n) {
+            // Interleaved: what disturbs the machine for a while disturbs all.
+            for repeat in 0..repeats {
+                for case in &group.cases {
+                    let run = course.run(case, times, repeat)?;
+                    eprintln!("{case}: {:.2} Gb/s, {:.3} Mpps", run.gbps, run.mpps);
+                    report.runs.push(run);
+                }
             }
         }
     }
-    Ok(())
+    if arguments.lossless != When::Never {
+        for case in selection.searches()?.iter().skip(k - 1).step_by(n) {
+            let found = lossless::search(&mut course, case, times, 0)?;
+            eprintln!("{case}: lossless up to {:.2} Gb/s ({:?})", found.gbps, found.limit);
+            report.lossless.push(found);
+        }
+    }
+    if let Some(path) = &arguments.json {
+        if (arguments.add || arguments.part.is_some()) && path.exists() {
+            report = report.after(Report::read(path)?);
+        }
+        report.write(path)?;
+    }
+    Ok(report)
 }

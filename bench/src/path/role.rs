@@ -113,6 +113,13 @@ pub(crate) enum Consumer {
 }
 
 impl Consumer {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Count => "count",
+            Self::Read => "read",
+        }
+    }
+
     /// Does it.
     #[inline]
     pub(crate) fn consume(self, event: &[u8]) {

@@ -11,6 +11,9 @@ use xdpsar::SendBackend;
 
 use crate::role::{Opened, Point};
 
+/// IPv4 and UDP header.
+const IP_UDP: usize = 28;
+
 /// One that sends.
 pub(crate) struct Sender {
     pub(crate) name: &'static str,
@@ -33,6 +36,11 @@ impl Sender {
             let names: Vec<_> = ALL.iter().map(|sender| sender.name).collect();
             format!("no sender is called {name:?}; there are {}", names.join(", "))
         })
+    }
+
+    /// Whether such datagrams fit its cable.
+    pub(crate) const fn can_send(&self, datagram: usize) -> bool {
+        datagram + IP_UDP <= self.mtu as usize
     }
 
     /// Opens it in this process's network namespace.

@@ -9,10 +9,8 @@ use anyhow::Context;
 use xdpsar::{Segmenter, SendBackend, Ticks};
 use xdpsar_wire::datagram::LB_RE_HEADER_LEN;
 
+use super::IP_UDP;
 use crate::role::{Counts, DATA_ID, Opened, PORT, Point, Tally};
-
-/// IPv4 and UDP header.
-const IP_UDP: usize = 28;
 
 /// By `backend` and no other.
 pub(super) fn open(backend: SendBackend, point: &Point) -> anyhow::Result<Opened> {

@@ -1,0 +1,168 @@
+//! What is asked for, and who meets it.
+
+use crate::{
+    lossless::Limit,
+    plan::COMPARED_AT,
+    report::{LosslessRow, Report, Row},
+    role::Consumer,
+};
+
+/// Datagrams up to this one are small: handling them, not copying their bytes,
+/// is what they cost.
+const SMALL: usize = 1400;
+const JUMBO: usize = 8900;
+/// What copying alone costs, by AF_XDP and by a socket.
+const CEILINGS: [(&str, &str); 2] = [("xdp-1", "afxdp-copy"), ("socket", "gro")];
+const INCUMBENT: &str = "incumbent";
+
+/// One target.
+pub(crate) struct Target {
+    pub(crate) description: &'static str,
+    /// What was measured of it.
+    pub(crate) verdicts: Vec<Verdict>,
+}
+
+/// One figure of a target.
+pub(crate) struct Verdict {
+    /// Where, and what.
+    pub(crate) figure: String,
+    pub(crate) met: bool,
+}
+
+/// All targets.
+pub(crate) fn judge(report: &Report) -> Vec<Target> {
+    let measured = Measured { rows: report.rows(), lossless: report.lossless_rows() };
+    vec![
+        Target {
+            description: "AF_XDP with reassembly: ≥ 95 % of receiving, copying once and releasing \
+                          (100 KB, counted)",
+            verdicts: measured.shares("xdp-1", "afxdp-copy", 0.95, |row| {
+                row.entry.event == COMPARED_AT
+                    && match row.entry.sender.as_str() {
+                        "live" => row.entry.datagram >= SMALL,
+                        _ => row.entry.datagram == JUMBO,
+                    }
+            }),
+        },
+        Target {
+            description: "events of one fragment, lent: ≥ 95 % of receiving and releasing (counted)",
+            verdicts: measured.shares("xdp-lent", "afxdp-release", 0.95, |row| {
+                row.entry.sender == "live" && row.entry.datagram >= SMALL
+            }),
+        },
+        Target {
+            description: "socket path: ≥ 90 % of a bare GRO loop (100 KB, counted)",
+            verdicts: measured.shares("socket", "gro", 0.90, |row| row.entry.event == COMPARED_AT),
+        },
+        Target {
+            description: "datagrams up to 1400 B: ≥ 10 × the incumbent's lossless rate or, where \
+                          the sender is the limit, ≤ 1/10 of its CPU-s/GB",
+            verdicts: measured.rivalry(
+                |datagram| datagram <= SMALL,
+                |_, times, cpu, limit| {
+                    let figure = format!("{times:.1} ×, CPU {cpu:.2}");
+                    (figure, times >= 10.0 || (limit == Limit::Sender && cpu <= 0.1))
+                },
+            ),
+        },
+        Target {
+            description: "datagrams of 8900 B: ≥ 4 × the incumbent's lossless rate, and ≤ 1.5 × \
+                          the CPU-s/GB of the unavoidable copies",
+            verdicts: measured.rivalry(
+                |datagram| datagram == JUMBO,
+                |ours, times, _, _| {
+                    let copies = measured.of_copies(ours);
+                    let figure = format!("{times:.1} ×, {copies:.2} × the copies' CPU");
+                    (figure, times >= 4.0 && copies <= 1.5)
+                },
+            ),
+        },
+    ]
+}
+
+struct Measured {
+    rows: Vec<Row>,
+    lossless: Vec<LosslessRow>,
+}
+
+impl Measured {
+    /// Of `bare`'s datagrams per second, what `ours` has that counts events.
+    fn shares(
+        &self,
+        ours: &str,
+        bare: &str,
+        least: f64,
+        asked: impl Fn(&Row) -> bool,
+    ) -> Vec<Verdict> {
+        let rows = self.rows.iter().filter(|row| {
+            row.entry.contestant == ours
+                && row.entry.consumer == Some(Consumer::Count)
+                && asked(row)
+        });
+        let verdict = |row: &Row| {
+            let share = row.mpps / self.bare(bare, &row.entry.sender, row.entry.datagram)?.mpps;
+            Some(Verdict {
+                figure: format!(
+                    "{} {} B: {:.1} %",
+                    row.entry.sender,
+                    row.entry.datagram,
+                    100.0 * share
+                ),
+                met: share >= least,
+            })
+        };
+        rows.filter_map(verdict).collect()
+    }
+
+    fn bare(&self, name: &str, sender: &str, datagram: usize) -> Option<&Row> {
+        self.rows.iter().find(|row| {
+            let entry = &row.entry;
+            entry.contestant == name && entry.sender == sender && entry.datagram == datagram
+        })
+    }
+
+    /// Our lossless rates in times the incumbent's, and our CPU time per byte
+    /// in times its; what `judged` says of those.
+    fn rivalry(
+        &self,
+        asked: impl Fn(usize) -> bool,
+        judged: impl Fn(&LosslessRow, f64, f64, Limit) -> (String, bool),
+    ) -> Vec<Verdict> {
+        let ours = self.lossless.iter().filter(|row| {
+            asked(row.entry.datagram)
+                && CEILINGS.iter().any(|(name, _)| *name == row.entry.contestant)
+        });
+        let verdict = |ours: &LosslessRow| {
+            let theirs = self.lossless.iter().find(|row| {
+                row.entry.contestant == INCUMBENT
+                    && row.entry.sender == ours.entry.sender
+                    && row.entry.datagram == ours.entry.datagram
+                    && row.entry.event == ours.entry.event
+            })?;
+            let times = ours.gbps[1] / theirs.gbps[1];
+            let cpu = ours.receiver_cpu_s_per_gb / theirs.receiver_cpu_s_per_gb;
+            let (figure, met) = judged(ours, times, cpu, ours.limit);
+            let place = format!(
+                "{} from {} {} B",
+                ours.entry.contestant, ours.entry.sender, ours.entry.datagram
+            );
+            Some(Verdict { figure: format!("{place}: {figure}"), met })
+        };
+        ours.filter_map(verdict).collect()
+    }
+
+    /// CPU time per byte in times that of its ceiling, unpaced; NaN, which
+    /// meets nothing, where that was not measured.
+    fn of_copies(&self, ours: &LosslessRow) -> f64 {
+        let entry = &ours.entry;
+        let row = self.rows.iter().find(|row| row.entry == *entry);
+        let ceiling = CEILINGS
+            .iter()
+            .find(|(name, _)| *name == entry.contestant)
+            .and_then(|(_, bare)| self.bare(bare, &entry.sender, entry.datagram));
+        match (row, ceiling) {
+            (Some(row), Some(bare)) => row.receiver_cpu_s_per_gb / bare.receiver_cpu_s_per_gb,
+            _ => f64::NAN,
+        }
+    }
+}
