@@ -5,6 +5,7 @@ use std::{
     time::Duration,
 };
 
+use xdpsar_bench::fragment::DATA_ID;
 use xdpsar_reassembly::{Assembler, AssemblerConfig, Event, LostEvent, Pool, PoolConfig, Sink};
 use xdpsar_tests::{Lab, LabConfig, pace::PATIENCE, payload, privilege, privileged};
 
