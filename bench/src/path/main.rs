@@ -87,12 +87,11 @@ fn measure(arguments: &Arguments) -> anyhow::Result<Report> {
     }
     let (repeats, times) = if arguments.quick { (1, QUICK) } else { (arguments.repeats, TIMES) };
     let selection = arguments.selection();
-    let (k, n) = arguments.part.unwrap_or((1, 1));
     let command = std::env::args().skip(1).collect::<Vec<_>>().join(" ");
     let mut report = Report::new(command);
     let mut course = Course::default();
     if arguments.lossless != When::Only {
-        for group in selection.groups()?.iter().skip(k - 1).step_by(n) {
+        for group in share(&selection.groups()?, arguments.part) {
             // Interleaved: what disturbs the machine for a while disturbs all.
             for repeat in 0..repeats {
                 for case in &group.cases {
@@ -104,7 +103,7 @@ fn measure(arguments: &Arguments) -> anyhow::Result<Report> {
         }
     }
     if arguments.lossless != When::Never {
-        for case in selection.searches()?.iter().skip(k - 1).step_by(n) {
+        for case in share(&selection.searches()?, arguments.part) {
             let found = lossless::search(&mut course, case, times, 0)?;
             eprintln!("{case}: lossless up to {:.2} Gb/s ({:?})", found.gbps, found.limit);
             report.lossless.push(found);
@@ -117,4 +116,10 @@ fn measure(arguments: &Arguments) -> anyhow::Result<Report> {
         report.write(path)?;
     }
     Ok(report)
+}
+
+/// The k-th of n parts, neighbours together.
+fn share<T>(all: &[T], part: Option<(usize, usize)>) -> &[T] {
+    let (k, n) = part.unwrap_or((1, 1));
+    &all[all.len() * (k - 1) / n..all.len() * k / n]
 }

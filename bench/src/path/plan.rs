@@ -79,22 +79,12 @@ impl Selection {
         let mut groups = Vec::new();
         for (sender, datagram) in self.streams()? {
             let events = if self.events.is_empty() { &EVENTS[..] } else { &self.events };
-            // Those that know no events meet one length of them.
-            let mut datagrams_met = false;
-            for event in self.events_of(events) {
-                let Some(point) = point(datagram, event) else { continue };
-                let wanted = |case: &Case| self.wants(case);
-                let cases: Vec<_> = receivers
+            for point in events.iter().filter_map(|event| point(datagram, *event)) {
+                let fitting = receivers
                     .iter()
-                    .filter(|receiver| match receiver.makes {
-                        Makes::Datagrams => !datagrams_met,
-                        Makes::Events => true,
-                        Makes::Fragments => point.fragments() == 1,
-                    })
-                    .flat_map(|receiver| cases(receiver, sender, point))
-                    .filter(wanted)
-                    .collect();
-                datagrams_met |= cases.iter().any(|case| case.consumer.is_none());
+                    .filter(|other| other.makes != Makes::Fragments || point.fragments() == 1);
+                let all = fitting.flat_map(|receiver| cases(receiver, sender, point));
+                let cases: Vec<_> = all.filter(|case| self.wants(case)).collect();
                 if !cases.is_empty() {
                     groups.push(Group { cases });
                 }
@@ -128,14 +118,6 @@ impl Selection {
         Ok(searches)
     }
 
-    /// The length that all are compared with first: it is what those are met
-    /// at that know no events.
-    fn events_of<'a>(&self, events: &'a [Event]) -> impl Iterator<Item = Event> + 'a {
-        let (first, others): (Vec<Event>, Vec<Event>) =
-            events.iter().partition(|event| **event == Event::Bytes(COMPARED_AT));
-        first.into_iter().chain(others)
-    }
-
     fn receivers(&self) -> anyhow::Result<Vec<&'static Receiver>> {
         match self.receivers.as_slice() {
             [] => Ok(receivers::ALL.iter().collect()),
@@ -165,15 +147,16 @@ impl Selection {
         let thorough = THOROUGH.contains(&sender.name);
         if self.quick {
             let jumbo_or_frame = SAMPLED.contains(&point.datagram);
-            let length = compared || (receiver.makes == Makes::Fragments && sender.name == "live");
+            let lent = fragment && sender.name == "live" && receiver.makes != Makes::Events;
+            let length = compared || lent;
             return thorough && jumbo_or_frame && length && *consumer != Some(Consumer::Read);
         }
-        // Reading is worth knowing where an event is in a cache, and where it
-        // may never have been copied.
-        let consumed = *consumer != Some(Consumer::Read) || compared || fragment;
-        let named = !self.events.is_empty() || !self.datagrams.is_empty();
+        // Those that know no events are compared at these two. Reading is worth
+        // knowing where an event is in a cache, and where it may never have
+        // been copied.
+        let telling = *consumer == Some(Consumer::Count) || compared || fragment;
         let sampled = SAMPLED.contains(&point.datagram) && compared;
-        consumed && (thorough || sampled || named)
+        telling && (thorough || sampled || !self.events.is_empty())
     }
 }
 

@@ -8,8 +8,6 @@ use xdpsar_wire::datagram::LB_RE_HEADER_LEN;
 
 /// Where every datagram goes, at the receiver's address.
 pub(crate) const PORT: u16 = 19522;
-/// Of all events.
-pub(crate) const DATA_ID: u16 = 7;
 
 /// Totals since a contestant was opened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

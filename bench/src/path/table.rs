@@ -29,8 +29,7 @@ headers are not counted. Medians of interleaved runs (lowest–highest).
 | socket, socket-nogro | ours by a socket, with and without `UDP_GRO` |
 | incumbent | a receive loop like the incumbent's: select, recvfrom, malloc, a map behind a mutex |
 
-Consumers count events, or read every byte of them. Those that know no events have no consumer, and one row \
-for each sender and datagram. **lost**: events sent that did not arrive whole, over the whole run; unpaced, \
+Consumers count events, or read every byte of them. Those that know no events have no consumer. **lost**: events sent that did not arrive whole, over the whole run; unpaced, \
 a sender may be faster than any receiver.
 ";
 
@@ -134,7 +133,7 @@ fn write_rows(text: &mut String, rows: &[Row]) -> fmt::Result {
             text,
             "| {} | {} | {} | {:.3} | **{gbps:.2}** ({low:.2}–{high:.2}) | {} | {} | {:.3} | {:.3} | \
              {:.0} | {} | {:.0} |",
-            or_dash(entry.consumer.map(|_| length(entry.event))),
+            length(entry.event),
             entry.contestant,
             entry.consumer.map_or("–", |consumer| consumer.name()),
             row.mpps,

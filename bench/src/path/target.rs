@@ -1,6 +1,7 @@
 //! What is asked for, and who meets it.
 
 use crate::{
+    course::Entry,
     lossless::Limit,
     plan::COMPARED_AT,
     report::{LosslessRow, Report, Row},
@@ -40,7 +41,9 @@ pub(crate) fn judge(report: &Report) -> Vec<Target> {
                 row.entry.event == COMPARED_AT
                     && match row.entry.sender.as_str() {
                         "live" => row.entry.datagram >= SMALL,
-                        _ => row.entry.datagram == JUMBO,
+                        // By sockets: what its frames are like is the kernel's doing.
+                        "gso" | "mmsg" => row.entry.datagram == JUMBO,
+                        _ => false,
                     }
             }),
         },
@@ -59,9 +62,13 @@ pub(crate) fn judge(report: &Report) -> Vec<Target> {
                           the sender is the limit, ≤ 1/10 of its CPU-s/GB",
             verdicts: measured.rivalry(
                 |datagram| datagram <= SMALL,
-                |_, times, cpu, limit| {
-                    let figure = format!("{times:.1} ×, CPU {cpu:.2}");
-                    (figure, times >= 10.0 || (limit == Limit::Sender && cpu <= 0.1))
+                |ours, times, cpu| {
+                    let (sender, whose) = match ours.limit {
+                        Limit::Sender => (true, " (the sender's limit)"),
+                        Limit::Receiver => (false, ""),
+                    };
+                    let met = times >= 10.0 || (sender && cpu <= 0.1);
+                    Some((format!("{times:.1} ×{whose}, CPU {cpu:.2}"), met))
                 },
             ),
         },
@@ -70,10 +77,10 @@ pub(crate) fn judge(report: &Report) -> Vec<Target> {
                           the CPU-s/GB of the unavoidable copies",
             verdicts: measured.rivalry(
                 |datagram| datagram == JUMBO,
-                |ours, times, _, _| {
-                    let copies = measured.of_copies(ours);
+                |ours, times, _| {
+                    let copies = measured.of_copies(ours)?;
                     let figure = format!("{times:.1} ×, {copies:.2} × the copies' CPU");
-                    (figure, times >= 4.0 && copies <= 1.5)
+                    Some((figure, times >= 4.0 && copies <= 1.5))
                 },
             ),
         },
@@ -100,7 +107,7 @@ impl Measured {
                 && asked(row)
         });
         let verdict = |row: &Row| {
-            let share = row.mpps / self.bare(bare, &row.entry.sender, row.entry.datagram)?.mpps;
+            let share = row.mpps / self.bare(bare, &row.entry)?.mpps;
             Some(Verdict {
                 figure: format!(
                     "{} {} B: {:.1} %",
@@ -114,11 +121,12 @@ impl Measured {
         rows.filter_map(verdict).collect()
     }
 
-    fn bare(&self, name: &str, sender: &str, datagram: usize) -> Option<&Row> {
-        self.rows.iter().find(|row| {
-            let entry = &row.entry;
-            entry.contestant == name && entry.sender == sender && entry.datagram == datagram
-        })
+    /// What `name`, which knows no events, made of the stream of `beside`.
+    fn bare(&self, name: &str, beside: &Entry) -> Option<&Row> {
+        let stream = |entry: &Entry| (entry.sender.clone(), entry.datagram, entry.event);
+        self.rows
+            .iter()
+            .find(|row| row.entry.contestant == name && stream(&row.entry) == stream(beside))
     }
 
     /// Our lossless rates in times the incumbent's, and our CPU time per byte
@@ -126,7 +134,7 @@ impl Measured {
     fn rivalry(
         &self,
         asked: impl Fn(usize) -> bool,
-        judged: impl Fn(&LosslessRow, f64, f64, Limit) -> (String, bool),
+        judged: impl Fn(&LosslessRow, f64, f64) -> Option<(String, bool)>,
     ) -> Vec<Verdict> {
         let ours = self.lossless.iter().filter(|row| {
             asked(row.entry.datagram)
@@ -141,7 +149,7 @@ impl Measured {
             })?;
             let times = ours.gbps[1] / theirs.gbps[1];
             let cpu = ours.receiver_cpu_s_per_gb / theirs.receiver_cpu_s_per_gb;
-            let (figure, met) = judged(ours, times, cpu, ours.limit);
+            let (figure, met) = judged(ours, times, cpu)?;
             let place = format!(
                 "{} from {} {} B",
                 ours.entry.contestant, ours.entry.sender, ours.entry.datagram
@@ -151,18 +159,10 @@ impl Measured {
         ours.filter_map(verdict).collect()
     }
 
-    /// CPU time per byte in times that of its ceiling, unpaced; NaN, which
-    /// meets nothing, where that was not measured.
-    fn of_copies(&self, ours: &LosslessRow) -> f64 {
-        let entry = &ours.entry;
-        let row = self.rows.iter().find(|row| row.entry == *entry);
-        let ceiling = CEILINGS
-            .iter()
-            .find(|(name, _)| *name == entry.contestant)
-            .and_then(|(_, bare)| self.bare(bare, &entry.sender, entry.datagram));
-        match (row, ceiling) {
-            (Some(row), Some(bare)) => row.receiver_cpu_s_per_gb / bare.receiver_cpu_s_per_gb,
-            _ => f64::NAN,
-        }
+    /// CPU time per byte in times that of its ceiling, unpaced.
+    fn of_copies(&self, ours: &LosslessRow) -> Option<f64> {
+        let row = self.rows.iter().find(|row| row.entry == ours.entry)?;
+        let (_, bare) = CEILINGS.iter().find(|(name, _)| *name == ours.entry.contestant)?;
+        Some(row.receiver_cpu_s_per_gb / self.bare(bare, &ours.entry)?.receiver_cpu_s_per_gb)
     }
 }

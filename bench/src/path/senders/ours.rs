@@ -7,10 +7,11 @@ use std::{
 
 use anyhow::Context;
 use xdpsar::{Segmenter, SendBackend, Ticks};
+use xdpsar_bench::fragment::DATA_ID;
 use xdpsar_wire::datagram::LB_RE_HEADER_LEN;
 
 use super::IP_UDP;
-use crate::role::{Counts, DATA_ID, Opened, PORT, Point, Tally};
+use crate::role::{Counts, Opened, PORT, Point, Tally};
 
 /// By `backend` and no other.
 pub(super) fn open(backend: SendBackend, point: &Point) -> anyhow::Result<Opened> {
