@@ -108,11 +108,11 @@ advisories: ## known vulnerabilities in those crates (fetches the advisory datab
 	$(DEPS) rust deny
 	$(CARGO) deny --locked check advisories
 
-ebpf: ## build the XDP program and refresh the committed object
+ebpf: ## build the XDP programs and refresh the committed objects
 	$(DEPS) rust ebpf
 	$(CARGO) xtask ebpf
 
-ebpf-check: ## rebuild the XDP program and compare it with the committed object
+ebpf-check: ## rebuild the XDP programs and compare them with the committed objects
 	$(DEPS) rust ebpf
 	$(CARGO) xtask ebpf --check
 

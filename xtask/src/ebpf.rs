@@ -1,4 +1,4 @@
-//! `cargo xtask ebpf`: the XDP program, from source to the committed object.
+//! `cargo xtask ebpf`: the XDP programs, from source to the committed objects.
 //!
 //! ```text
 //! xdp-ebpf/src ──┐ toolchain   build          tidy            prebuilt
@@ -7,10 +7,13 @@
 //!      └────────────── sources: SHA-256 ─────────────────────────▲
 //! ```
 //!
+//! `xdp-ebpf/bench` becomes `xdpsar-bench.o` in the same way.
+//!
 //! Only `cargo xtask ebpf` needs a BPF toolchain; users of the crates compile
-//! the committed object in.
+//! the committed objects in.
 
 mod build;
+mod object;
 mod prebuilt;
 mod sources;
 mod tidy;
@@ -20,19 +23,23 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-use self::{prebuilt::Prebuilt, toolchain::Wanted};
+use self::{
+    object::{OBJECTS, Object},
+    prebuilt::Prebuilt,
+    toolchain::Wanted,
+};
 
 /// Arguments of `cargo xtask ebpf`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Rebuild and compare with the committed object; change nothing
+    /// Rebuild and compare with the committed objects; change nothing
     #[arg(long, conflicts_with = "stale")]
     check: bool,
-    /// Only compare the sources' hash with the committed one (needs no BPF
+    /// Only compare the sources' hashes with the committed ones (needs no BPF
     /// toolchain)
     #[arg(long)]
     stale: bool,
-    /// Which compiler builds it: by default the one that built the committed
+    /// Which compiler builds them: by default the one that built the committed
     /// object, else the first that is installed
     #[arg(long, value_enum, default_value_t = Wanted::Auto)]
     toolchain: Wanted,
@@ -41,52 +48,57 @@ pub(crate) struct Args {
 /// Runs the task.
 pub(crate) fn run(args: &Args) -> Result<()> {
     let root = root();
-    if args.stale {
-        return assert_fresh(&root);
+    for object in &OBJECTS {
+        if args.stale {
+            assert_fresh(&root, object)?;
+        } else if args.check {
+            check(&root, object, args.toolchain)?;
+        } else {
+            refresh(&root, object, args.toolchain)?;
+        }
     }
-    if args.check {
-        return check(&root, args.toolchain);
-    }
-    let recorded = Prebuilt::read(&root).ok();
-    let toolchain =
-        toolchain::find(args.toolchain, recorded.as_ref().map(|old| old.compiler.as_str()))?;
-    let object = build::object(&root, &toolchain)?;
+    Ok(())
+}
+
+fn refresh(root: &Path, object: &Object, wanted: Wanted) -> Result<()> {
+    let recorded = Prebuilt::read(root, object).ok();
+    let toolchain = toolchain::find(wanted, recorded.as_ref().map(|old| old.compiler.as_str()))?;
     let new = Prebuilt {
-        sources: sources::hash(&root)?,
-        compiler: toolchain.compiler.clone(),
-        linker: toolchain.linker.clone(),
-        object,
+        elf: build::elf(root, object, &toolchain)?,
+        sources: sources::hash(root, object)?,
+        compiler: toolchain.compiler,
+        linker: toolchain.linker,
     };
-    new.write(&root)?;
-    println!("{} ({} bytes, {})", prebuilt::OBJECT, new.object.len(), new.compiler);
+    new.write(root, object)?;
+    println!("{} ({} bytes, {})", object.path(), new.elf.len(), new.compiler);
     Ok(())
 }
 
 /// Fails unless the committed object was built from the sources as they are.
-fn assert_fresh(root: &Path) -> Result<()> {
-    let recorded = Prebuilt::read(root)?;
-    let now = sources::hash(root)?;
+fn assert_fresh(root: &Path, object: &Object) -> Result<()> {
+    let recorded = Prebuilt::read(root, object)?;
+    let now = sources::hash(root, object)?;
     if recorded.sources != now {
         bail!(
             "{} is stale: built from sources {}, but they are {} now; run `cargo xtask ebpf` \
              and commit xdp-ebpf/prebuilt",
-            prebuilt::OBJECT,
+            object.path(),
             short(&recorded.sources),
             short(&now),
         );
     }
-    println!("{} is of these sources ({})", prebuilt::OBJECT, short(&now));
+    println!("{} is of these sources ({})", object.path(), short(&now));
     Ok(())
 }
 
-fn check(root: &Path, wanted: Wanted) -> Result<()> {
-    assert_fresh(root)?;
-    let recorded = Prebuilt::read(root)?;
+fn check(root: &Path, object: &Object, wanted: Wanted) -> Result<()> {
+    assert_fresh(root, object)?;
+    let recorded = Prebuilt::read(root, object)?;
     let toolchain = toolchain::find(wanted, Some(&recorded.compiler))?;
-    let object = build::object(root, &toolchain)?;
-    let differences = tidy::differences(&recorded.object, &object)?;
+    let elf = build::elf(root, object, &toolchain)?;
+    let differences = tidy::differences(&recorded.elf, &elf)?;
     if differences.is_empty() {
-        println!("{} rebuilt bit for bit by {}", prebuilt::OBJECT, toolchain.compiler);
+        println!("{} rebuilt bit for bit by {}", object.path(), toolchain.compiler);
         return Ok(());
     }
     let same_tools = recorded.compiler == toolchain.compiler && recorded.linker == toolchain.linker;
@@ -94,7 +106,7 @@ fn check(root: &Path, wanted: Wanted) -> Result<()> {
         bail!(
             "{} is not what its sources build:\n  {}\nrun `cargo xtask ebpf` and commit \
              xdp-ebpf/prebuilt",
-            prebuilt::OBJECT,
+            object.path(),
             differences.join("\n  "),
         );
     }
@@ -103,7 +115,7 @@ fn check(root: &Path, wanted: Wanted) -> Result<()> {
     println!(
         "{} is of these sources; it was built by other tools, and this differs:\n  \
          committed: {}, {}\n  here:      {}, {}\n  {}",
-        prebuilt::OBJECT,
+        object.path(),
         recorded.compiler,
         recorded.linker,
         toolchain.compiler,
@@ -130,16 +142,22 @@ fn read(path: &Path) -> Result<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
-    /// What the tests of every other crate load must be what is in `src`.
+    use super::*;
+
+    /// What other crates compile in must be what the sources say.
     #[test]
-    fn the_committed_object_is_of_these_sources() {
-        super::assert_fresh(&super::root()).unwrap();
+    fn the_committed_objects_are_of_these_sources() {
+        for object in &OBJECTS {
+            assert_fresh(&root(), object).unwrap();
+        }
     }
 
     #[test]
-    fn the_committed_object_names_no_machine() {
-        let root = super::root();
-        let prebuilt = super::Prebuilt::read(&root).unwrap();
-        super::tidy::assert_no_paths(&prebuilt.object, &root).unwrap();
+    fn the_committed_objects_name_no_machine() {
+        let root = root();
+        for object in &OBJECTS {
+            let prebuilt = Prebuilt::read(&root, object).unwrap();
+            tidy::assert_no_paths(&prebuilt.elf, &root).unwrap();
+        }
     }
 }

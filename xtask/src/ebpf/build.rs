@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-use super::{read, tidy, toolchain::Toolchain};
+use super::{object::Object, read, tidy, toolchain::Toolchain};
 
 /// What the compiler is told; part of the sources' hash.
 pub(super) const FLAGS: [&str; 7] = [
@@ -25,8 +25,8 @@ pub(super) const FLAGS: [&str; 7] = [
     "-Cdebuginfo=2",
 ];
 
-/// Builds the program and returns the ELF file, tidied.
-pub(super) fn object(root: &Path, toolchain: &Toolchain) -> Result<Vec<u8>> {
+/// Builds an object and returns the ELF file, tidied.
+pub(super) fn elf(root: &Path, object: &Object, toolchain: &Toolchain) -> Result<Vec<u8>> {
     let target_dir = env::var_os("CARGO_TARGET_DIR")
         .map_or_else(|| root.join("target"), PathBuf::from)
         .join("ebpf");
@@ -35,7 +35,7 @@ pub(super) fn object(root: &Path, toolchain: &Toolchain) -> Result<Vec<u8>> {
     command
         .args(arguments)
         .args(["build", "--locked", "--release", "--target=bpfel-unknown-none"])
-        .args(["-Zbuild-std=core", "--bin=xdpsar-steer", "--target-dir"])
+        .args(["-Zbuild-std=core", "--bin", object.name, "--target-dir"])
         .arg(&target_dir)
         .current_dir(root.join("xdp-ebpf"))
         .env("RUSTC_BOOTSTRAP", "1")
@@ -50,12 +50,12 @@ pub(super) fn object(root: &Path, toolchain: &Toolchain) -> Result<Vec<u8>> {
     }
     let status = command.status().with_context(|| format!("`{cargo}` does not run"))?;
     if !status.success() {
-        bail!("the XDP program does not build ({}); see above", toolchain.compiler);
+        bail!("{} does not build ({}); see above", object.name, toolchain.compiler);
     }
-    let built = read(&target_dir.join("bpfel-unknown-none/release/xdpsar-steer"))?;
-    let object = tidy::strip(&built)?;
-    tidy::assert_no_paths(&object, root)?;
-    Ok(object)
+    let built = read(&target_dir.join("bpfel-unknown-none/release").join(object.name))?;
+    let elf = tidy::strip(&built)?;
+    tidy::assert_no_paths(&elf, root)?;
+    Ok(elf)
 }
 
 /// The flags and, so that no path of this machine gets into the object, what

@@ -5,13 +5,9 @@ use std::{fs, path::Path};
 use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
 
-use super::{read, sources::hex};
+use super::{object::Object, read, sources::hex};
 
-/// The object, relative to the root.
-pub(super) const OBJECT: &str = "xdp-ebpf/prebuilt/xdpsar-steer.o";
-const INFO: &str = "xdp-ebpf/prebuilt/xdpsar-steer.info";
-
-/// The object with its record.
+/// An object with its record.
 pub(super) struct Prebuilt {
     /// Hash of the sources, in hexadecimal.
     pub(super) sources: String,
@@ -20,43 +16,46 @@ pub(super) struct Prebuilt {
     /// `bpf-linker -V`.
     pub(super) linker: String,
     /// The ELF file.
-    pub(super) object: Vec<u8>,
+    pub(super) elf: Vec<u8>,
 }
 
 impl Prebuilt {
     /// Reads both files and makes sure that they belong together.
-    pub(super) fn read(root: &Path) -> Result<Self> {
-        let info = String::from_utf8(read(&root.join(INFO))?).context(INFO)?;
+    pub(super) fn read(root: &Path, object: &Object) -> Result<Self> {
+        let (path, record) = (object.path(), object.info());
+        let info = String::from_utf8(read(&root.join(&record))?).context(record.clone())?;
         let field = |name: &str| {
             info.lines()
                 .filter_map(|line| line.split_once(": "))
                 .find(|(key, _)| *key == name)
                 .map(|(_, value)| value.to_owned())
-                .with_context(|| format!("{INFO} has no `{name}`; run `cargo xtask ebpf`"))
+                .with_context(|| format!("{record} has no `{name}`; run `cargo xtask ebpf`"))
         };
-        let object = read(&root.join(OBJECT))?;
-        if field("object")? != hex(&Sha256::digest(&object)) {
-            bail!("{OBJECT} is not the object that {INFO} describes; run `cargo xtask ebpf`");
+        let elf = read(&root.join(&path))?;
+        if field("object")? != hex(&Sha256::digest(&elf)) {
+            bail!("{path} is not the object that {record} describes; run `cargo xtask ebpf`");
         }
         Ok(Self {
             sources: field("sources")?,
             compiler: field("compiler")?,
             linker: field("linker")?,
-            object,
+            elf,
         })
     }
 
     /// Writes both files.
-    pub(super) fn write(&self, root: &Path) -> Result<()> {
+    pub(super) fn write(&self, root: &Path, object: &Object) -> Result<()> {
         let info = format!(
             "# Written by `cargo xtask ebpf`. Hashes are SHA-256.\n\
              sources: {}\nobject: {}\ncompiler: {}\nlinker: {}\n",
             self.sources,
-            hex(&Sha256::digest(&self.object)),
+            hex(&Sha256::digest(&self.elf)),
             self.compiler,
             self.linker,
         );
-        for (name, bytes) in [(OBJECT, self.object.as_slice()), (INFO, info.as_bytes())] {
+        for (name, bytes) in
+            [(object.path(), self.elf.as_slice()), (object.info(), info.as_bytes())]
+        {
             let path = root.join(name);
             if let Some(folder) = path.parent() {
                 fs::create_dir_all(folder)

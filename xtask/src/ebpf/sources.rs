@@ -1,4 +1,4 @@
-//! The hash of everything the object is made from.
+//! The hash of everything an object is made from.
 
 use std::{
     fmt::Write as _,
@@ -8,23 +8,23 @@ use std::{
 use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
 
-use super::{build, read};
+use super::{build, object::Object, read};
 
-/// Files and folders, relative to the root. The workspace's own manifest is
-/// not among them: what it lends to `wire` is pinned in the lock file.
-const SOURCES: [&str; 5] = [
+/// Files and folders that all objects are made from, relative to the root. The
+/// workspace's own manifest is not among them: what it lends to `wire` is
+/// pinned in the lock file.
+const SOURCES: [&str; 4] = [
     "xdp-ebpf/Cargo.toml",
     "xdp-ebpf/Cargo.lock",
-    "xdp-ebpf/src",
     "userspace/wire/Cargo.toml",
     "userspace/wire/src",
 ];
 
-/// SHA-256 over the sources' names, lengths and bytes, and the compiler's
+/// SHA-256 over the names of its sources, lengths and bytes, and the compiler's
 /// flags, in hexadecimal. Where the checkout lies does not enter.
-pub(super) fn hash(root: &Path) -> Result<String> {
+pub(super) fn hash(root: &Path, object: &Object) -> Result<String> {
     let mut files = Vec::new();
-    for source in SOURCES {
+    for source in SOURCES.into_iter().chain([object.sources]) {
         collect(root, Path::new(source), &mut files)?;
     }
     files.sort();
