@@ -89,6 +89,7 @@ impl Course {
     pub(crate) fn run(&mut self, case: &Case, times: Times, repeat: usize) -> anyhow::Result<Run> {
         let mtu = case.sender.mtu;
         let lab = self.labs.entry(mtu).or_insert_with(|| Lab::new(LabConfig { queues: 1, mtu }));
+        lab.receiver.offload("gro", case.sender.napi);
         let (mut receiver, _) = Child::start(&lab.receiver, &case.receiver_arguments())?;
         let (sender, sender_open) = Child::start(&lab.sender, &case.sender_arguments())?;
         thread::sleep(times.warm_up);

@@ -15,6 +15,7 @@
 //! | [`role`] | what a contestant is, on either side of the cable |
 //! | [`receivers`] | who receives |
 //! | [`senders`] | who sends |
+//! | [`programs`] | the XDP programs that some of them are, or need |
 //! | [`child`] | a contestant in a process of its own, and how the two sides talk |
 //! | [`course`] | two hosts and a cable, and one run on it |
 //! | [`lossless`] | the highest rate at which nothing is lost to speak of |
@@ -28,6 +29,7 @@ mod child;
 mod course;
 mod lossless;
 mod plan;
+mod programs;
 mod receivers;
 mod report;
 mod role;
@@ -51,7 +53,7 @@ use crate::{
 
 /// Of a run that counts, and of one that is to be quick.
 const TIMES: Times =
-    Times { warm_up: Duration::from_millis(200), window: Duration::from_millis(400) };
+    Times { warm_up: Duration::from_millis(250), window: Duration::from_millis(600) };
 const QUICK: Times =
     Times { warm_up: Duration::from_millis(150), window: Duration::from_millis(250) };
 

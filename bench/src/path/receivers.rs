@@ -2,11 +2,15 @@
 //!
 //! | module | holds |
 //! |---|---|
+//! | [`afxdp`] | bare loops, the ceilings of the AF_XDP path |
+//! | [`drop`] | the cable's ceiling: nothing but arrival |
 //! | [`incumbent`] | the rival |
 //! | [`messages`] | one `recvmmsg` after the other into the same buffers |
 //! | [`ours`] | what users run: `xdpsar::Reassembler` |
 //! | [`recvmmsg`] | bare loops, the ceilings of the socket path |
 
+mod afxdp;
+mod drop;
 mod incumbent;
 #[allow(unsafe_code, reason = "the kernel is given pointers")]
 mod messages;
@@ -18,6 +22,9 @@ use xdpsar::Lend;
 
 use self::{ours::Path, recvmmsg::Gro};
 use crate::role::{Consumer, Opened, Point};
+
+/// What they all receive from.
+const INTERFACE: &str = "vb";
 
 /// What a receiver makes of datagrams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +47,9 @@ pub(crate) struct Receiver {
 
 /// All of them, in the order of the table.
 pub(crate) const ALL: &[Receiver] = &[
+    Receiver { name: "drop", makes: Makes::Datagrams, open: |_, _| drop::open() },
+    Receiver { name: "afxdp-release", makes: Makes::Datagrams, open: |_, _| afxdp::open(false) },
+    Receiver { name: "afxdp-copy", makes: Makes::Datagrams, open: |_, _| afxdp::open(true) },
     Receiver {
         name: "recvmmsg",
         makes: Makes::Datagrams,
@@ -98,3 +108,6 @@ impl Receiver {
         (self.open)(point, consumer)
     }
 }
+
+#[cfg(test)]
+mod tests;

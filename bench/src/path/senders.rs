@@ -2,12 +2,14 @@
 //!
 //! | module | holds |
 //! |---|---|
+//! | [`live`] | the kernel itself, by an XDP program |
 //! | [`ours`] | what users run: `xdpsar::Segmenter` |
 
+mod live;
 mod ours;
 
 use anyhow::Context;
-use xdpsar::SendBackend;
+use xdpsar::SendBackend::{Gso, Mmsg, Xdp};
 
 use crate::role::{Opened, Point};
 
@@ -19,14 +21,24 @@ pub(crate) struct Sender {
     pub(crate) name: &'static str,
     /// MTU of the cable that it needs.
     pub(crate) mtu: u32,
+    /// Whether its frames reach an interface only where that has an XDP
+    /// program, or GRO.
+    pub(crate) napi: bool,
     open: fn(&Point) -> anyhow::Result<Opened>,
 }
 
 /// All of them.
 pub(crate) const ALL: &[Sender] = &[
-    Sender { name: "gso", mtu: 9000, open: |point| ours::open(SendBackend::Gso, point) },
-    Sender { name: "mmsg", mtu: 9000, open: |point| ours::open(SendBackend::Mmsg, point) },
-    Sender { name: "xdp", mtu: 9000, open: |point| ours::open(SendBackend::Xdp, point) },
+    Sender { name: "live", mtu: live::MTU, napi: true, open: |point| live::open(false, point) },
+    Sender {
+        name: "live-summed",
+        mtu: live::MTU,
+        napi: true,
+        open: |point| live::open(true, point),
+    },
+    Sender { name: "gso", mtu: 9000, napi: false, open: |point| ours::open(Gso, point) },
+    Sender { name: "mmsg", mtu: 9000, napi: false, open: |point| ours::open(Mmsg, point) },
+    Sender { name: "xdp", mtu: 9000, napi: false, open: |point| ours::open(Xdp, point) },
 ];
 
 impl Sender {
