@@ -53,7 +53,7 @@ use crate::{
 
 /// Of a run that counts, and of one that is to be quick.
 const TIMES: Times =
-    Times { warm_up: Duration::from_millis(250), window: Duration::from_millis(600) };
+    Times { warm_up: Duration::from_millis(200), window: Duration::from_millis(400) };
 const QUICK: Times =
     Times { warm_up: Duration::from_millis(150), window: Duration::from_millis(250) };
 

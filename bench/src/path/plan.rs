@@ -99,8 +99,7 @@ impl Selection {
     /// A name that nobody has.
     pub(crate) fn searches(&self) -> anyhow::Result<Vec<Case>> {
         let receivers = self.receivers()?;
-        let named = !self.events.is_empty();
-        let events = if named { &self.events[..] } else { &[Event::Bytes(COMPARED_AT)] };
+        let events = if self.events.is_empty() { &EVENTS[..] } else { &self.events };
         let mut searches = Vec::new();
         for (sender, datagram) in self.streams()? {
             for point in events.iter().filter_map(|event| point(datagram, *event)) {
@@ -111,7 +110,7 @@ impl Selection {
                     sender,
                     point,
                 });
-                let wanted = |case: &Case| THOROUGH.contains(&case.sender.name) && self.wants(case);
+                let wanted = |case: &Case| self.wants(case) && self.wants_rate(case);
                 searches.extend(cases.filter(wanted));
             }
         }
@@ -155,8 +154,18 @@ impl Selection {
         // knowing where an event is in a cache, and where it may never have
         // been copied.
         let telling = *consumer == Some(Consumer::Count) || compared || fragment;
-        let sampled = SAMPLED.contains(&point.datagram) && compared;
+        let sampled =
+            SAMPLED.contains(&point.datagram) && compared && *consumer != Some(Consumer::Read);
         telling && (thorough || sampled || !self.events.is_empty())
+    }
+
+    /// Whether its lossless rate is worth the time: at all lengths of events
+    /// where an event is the fewest datagrams, else at one.
+    fn wants_rate(&self, case: &Case) -> bool {
+        let Case { sender, point, .. } = case;
+        let lengths = sender.name == THOROUGH[0] && point.datagram == SAMPLED[1];
+        let worth = point.event == COMPARED_AT || lengths;
+        THOROUGH.contains(&sender.name) && (worth || !self.events.is_empty())
     }
 }
 

@@ -138,6 +138,7 @@ impl Measured {
     ) -> Vec<Verdict> {
         let ours = self.lossless.iter().filter(|row| {
             asked(row.entry.datagram)
+                && row.entry.event == COMPARED_AT
                 && CEILINGS.iter().any(|(name, _)| *name == row.entry.contestant)
         });
         let verdict = |ours: &LosslessRow| {
