@@ -8,10 +8,10 @@ DEPS = @sh scripts/deps.sh
 DEEP = loom miri fuzz
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build test test-py notebooks test-fast bench bench-core bench-gate bench-handoff bench-lend bench-pacing bench-py bench-send soak check-deep lint fmt deny advisories ebpf ebpf-check ci deps clean
+.PHONY: help demo build test test-py notebooks test-fast bench bench-core bench-gate bench-handoff bench-latency bench-lend bench-pacing bench-py bench-send soak check-deep lint fmt deny advisories ebpf ebpf-check ci deps clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
 
 demo: ## events across a veth pair through XDP (as root; else over loopback), every byte checked
 	$(DEPS) rust build net
@@ -57,6 +57,11 @@ bench-handoff: ## from workers to consumers: ns per item against other queues, a
 	$(DEPS) rust build
 	$(CARGO) build --release --locked --package xdpsar-bench --bin bench-handoff
 	$(CARGO) run --release --locked --quiet --package xdpsar-bench --bin bench-handoff -- $(BENCH_HANDOFF)
+
+bench-latency: ## from the last fragment on the wire to the consumer's hands, by how threads wait (as root; 5 minutes; BENCH_LATENCY='--quick': 40 s)
+	$(DEPS) rust build net
+	$(CARGO) build --release --locked --package xdpsar-bench --bin bench-latency
+	$(CARGO) run --release --locked --quiet --package xdpsar-bench --bin bench-latency -- $(BENCH_LATENCY)
 
 bench-lend: ## events lent from packet memory against copied ones, per event at the receiver (as root; a minute)
 	$(DEPS) rust build net

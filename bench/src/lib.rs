@@ -5,6 +5,7 @@
 //! | `bench-core` | the reassembly core against `memcpy` and the incumbent's algorithm |
 //! | `bench-gate` | instructions of fixed workloads, against those on record |
 //! | `bench-handoff` | the hand-off from workers to consumers against other queues, and its latency |
+//! | `bench-latency` | from the last fragment on the wire to the event in the consumer's hands |
 //! | `bench-lend` | events that keep their packet's memory against copied ones, over a veth pair |
 //! | `bench-pacing` | how well a segmenter keeps the rate it is asked for, on the loopback interface |
 //! | `bench-path` | whole events from sender to consumer over a veth pair, beside ceilings and rivals |
