@@ -30,7 +30,6 @@ const COPIES: usize = 64 << 20;
 
 // As our receiver waits.
 const SPINS: u32 = 200;
-const NAPS: u32 = 16;
 const NAP: Duration = Duration::from_micros(50);
 const SLEEP: Duration = Duration::from_millis(100);
 
@@ -113,12 +112,10 @@ fn wait(queue: &mut Queue) -> anyhow::Result<u64> {
             return Ok(0);
         }
     }
-    for nap in 1..=NAPS {
-        thread::sleep(NAP);
-        if !queue.is_empty() {
-            return Ok(nap.into());
-        }
+    thread::sleep(NAP);
+    if !queue.is_empty() {
+        return Ok(1);
     }
     queue.sleep(SLEEP)?;
-    Ok(u64::from(NAPS) + 1)
+    Ok(2)
 }
