@@ -54,8 +54,10 @@ struct Stream {
     ended: u64,
     /// Bytes of the event at hand that have left.
     offset: u64,
-    /// When the next datagram may leave, in ns × 2⁸ of the monotonic clock.
+    /// When the next datagram is due, in ns × 2⁸ of the monotonic clock.
     due: u64,
+    /// When it may leave: later, where the stream is behind.
+    next: u64,
 }
 
 #[btf_map]
@@ -65,9 +67,12 @@ static STREAM: Array<Stream, 1> = Array::new();
 #[btf_map]
 static STOP: Array<u32, 1> = Array::new();
 
-/// What a sender that was held up may make up for: more would be a burst that
-/// no receiver's ring can hold.
-const CATCH_UP: u64 = 200_000 << 8;
+/// What a sender that was held up makes up for, by a rate that is a third
+/// higher until it has.
+const CATCH_UP: u64 = 100_000_000 << 8;
+/// What of it may leave at once: more would be a burst that no receiver's ring
+/// can hold.
+const BURST: u64 = 200_000 << 8;
 
 /// As fast as it goes.
 #[xdp]
@@ -96,11 +101,14 @@ fn next<const PACED: bool>(ctx: &XdpContext) -> Option<u32> {
     if PACED {
         // SAFETY: no arguments.
         let now = unsafe { bpf_ktime_get_ns() } << 8;
-        if now < stream.due {
+        if now < stream.next {
             return Some(XDP_DROP);
         }
         let cost = (u64::from(payload) * constant(&PRICE)) >> 16;
-        stream.due = stream.due.max(now.saturating_sub(CATCH_UP)) + cost;
+        let due = if stream.due == 0 { now } else { stream.due };
+        stream.due = due.max(now.saturating_sub(CATCH_UP)) + cost;
+        let sooner = (stream.next + cost - cost / 4).max(now.saturating_sub(BURST));
+        stream.next = if stream.due > now { stream.due } else { sooner };
     }
     if payload < full {
         let less = payload.wrapping_sub(full) as i32;

@@ -59,7 +59,7 @@ const SIGNAL: Signal = Signal::SIGUSR1;
 
 /// How far the stream is: `Stream` in `xdp-ebpf/bench/generate.rs`.
 #[derive(Clone)]
-struct Stream(Arc<Array<MapData, [u64; 6]>>);
+struct Stream(Arc<Array<MapData, [u64; 7]>>);
 
 impl Stream {
     fn counts(&self) -> anyhow::Result<Counts> {
