@@ -66,6 +66,7 @@ pub(crate) fn search(
     }
     let (mut fails, mut holds) = (unpaced.sent_gbps, unpaced.sent_gbps * LOWEST);
     let mut best = Run { gbps: 0.0, mpps: 0.0, ..unpaced };
+    let mut limit = Limit::Receiver;
     while fails / holds > CLOSE {
         let rate = (fails * holds).sqrt();
         let point = Point { rate_gbps: Some(rate), ..case.point };
@@ -76,16 +77,18 @@ pub(crate) fn search(
             outcome = attempt(course, &paced, rate, times, repeat)?;
         }
         match outcome {
-            Outcome::Lost => fails = rate,
+            Outcome::Lost => (fails, limit) = (rate, Limit::Receiver),
             Outcome::Held(run) => (holds, best) = (rate, run),
             Outcome::Late(run) => {
                 // Paced, it is not as fast as it was unpaced.
-                let fastest = if run.gbps > best.gbps { run } else { best };
-                return Ok(found(&fastest, Limit::Sender));
+                (fails, limit) = (rate, Limit::Sender);
+                if run.gbps > best.gbps {
+                    best = run;
+                }
             }
         }
     }
-    Ok(found(&best, Limit::Receiver))
+    Ok(found(&best, limit))
 }
 
 fn attempt(
