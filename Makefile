@@ -8,7 +8,7 @@ DEPS = @sh scripts/deps.sh
 DEEP = loom miri fuzz
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build test test-py notebooks test-fast bench bench-core bench-gate bench-handoff bench-latency bench-lend bench-pacing bench-py bench-send soak check-deep lint fmt deny advisories ebpf ebpf-check ci deps clean
+.PHONY: help demo build test test-py notebooks test-fast bench bench-core bench-gate bench-handoff bench-latency bench-lend bench-pacing bench-py bench-report bench-send plots soak check-deep lint fmt deny advisories ebpf ebpf-check ci deps clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -77,10 +77,16 @@ bench-py: ## what Python costs: a call, an event, an array, threads (half a minu
 	$(DEPS) rust build python
 	@sh scripts/bench-py.sh $(BENCH_PY)
 
+bench-report: bench bench-latency bench-scale plots ## all tables and pictures of docs/PERFORMANCE.md, anew (as root; 35 minutes)
+
 bench-send: ## our backends against bare loops and the incumbent's, over veth (as root) and loopback (4 minutes; BENCH_SEND='--quick': 40 s)
 	$(DEPS) rust build net
 	$(CARGO) build --release --locked --package xdpsar-bench --bin bench-send
 	$(CARGO) run --release --locked --quiet --package xdpsar-bench --bin bench-send -- $(BENCH_SEND)
+
+plots: ## the pictures of docs/PERFORMANCE.md, from bench/results
+	$(DEPS) rust python
+	@sh scripts/plots.sh
 
 soak: ## a day's events by count, 10⁹ fragments: no counter drifts, no memory grows (SOAK='--fragments N')
 	$(DEPS) rust build

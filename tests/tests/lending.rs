@@ -23,8 +23,8 @@ const PORT: u16 = 19522;
 const MTU: u32 = 3500;
 /// Longest event in one datagram.
 const LONGEST: usize = MTU as usize - 28 - 36;
-/// Datagrams on the way: half of the smallest RX ring that a worker here has
-/// (2048 entries, shared by three), so that none is lost for want of speed.
+/// Datagrams on the way: less than the smallest RX ring that a worker here has
+/// (8192 entries, shared by three), so that none is lost for want of speed.
 const ON_THE_WAY: u64 = 256;
 
 fn pattern(number: u64) -> Vec<u8> {

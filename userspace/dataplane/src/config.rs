@@ -53,8 +53,10 @@ pub struct XdpOptions {
     pub copy: CopyMode,
     /// How workers, queues and sockets belong together.
     pub layout: Layout,
-    /// Entries in each socket's RX ring (a power of two); `None` chooses by
-    /// layout so that posted frames exceed the sum of the RX rings.
+    /// Entries in each socket's RX ring (a power of two); `None`: 8192, shared
+    /// out among the sockets of a queue. Twice as many frames of 4 KiB as all
+    /// of a queue's rings have entries are its packet memory. A frame beyond
+    /// 3.8 KB takes several entries.
     pub rx_ring: Option<u32>,
     /// Ask the kernel to poll the NIC from the worker (`SO_PREFER_BUSY_POLL`)
     /// with this many packets per call. Has an effect with zero-copy only.
@@ -66,7 +68,7 @@ pub struct XdpOptions {
     pub lend: Lend,
     /// Frames of each queue that may be on loan at a time, beyond those that
     /// receiving needs: 4 KiB each. When none is left, events are copied.
-    /// `None`: as many as the RX rings of a queue have entries.
+    /// `None`: 2048.
     pub lend_frames: Option<u32>,
     /// How long to keep trying while the kernel still tears down the queue's
     /// former owner (`EBUSY`).

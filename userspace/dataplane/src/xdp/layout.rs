@@ -13,9 +13,12 @@ const HEADROOM: usize = 256;
 /// Ethernet header and two VLAN tags: what a frame has beyond the MTU.
 const LINK_HEADERS: usize = 14 + 2 * 4;
 /// RX ring entries of all the sockets of a queue together, unless asked
-/// otherwise: with twice as many frames the fastest that was measured, since
-/// the frames of larger ones fall out of the cache.
-const RX_ENTRIES: u32 = 2048;
+/// otherwise. A worker that something else keeps from its core for some
+/// milliseconds loses nothing yet; smaller ones lost every tenth event on a
+/// core shared with the consumer, and were not faster (docs/PERFORMANCE.md).
+const RX_ENTRIES: u32 = 8192;
+/// Frames of a queue that may be on loan, unless asked otherwise.
+const LENT: u32 = 2048;
 /// The least that one socket gets.
 const LEAST_RX_RING: u32 = 256;
 /// The kernel's own limit is memory; this keeps the arithmetic honest.
@@ -70,11 +73,7 @@ impl Plan {
         let sharers = if fan_out { workers as u32 } else { 1 };
         let rx_ring = match config.xdp.rx_ring {
             Some(asked) => check_rx_ring(asked)?,
-            None => {
-                // A jumbo packet takes several entries.
-                let entries = if per_packet > 1 { 2 * RX_ENTRIES } else { RX_ENTRIES };
-                (entries / sharers.next_power_of_two()).max(LEAST_RX_RING)
-            }
+            None => (RX_ENTRIES / sharers.next_power_of_two()).max(LEAST_RX_RING),
         };
         let frames = posted_frames(rx_ring, sharers).ok_or_else(|| {
             SetupError::new(
@@ -88,7 +87,7 @@ impl Plan {
         let reserve = match config.xdp.lend {
             Lend::Off => 0,
             Lend::Auto | Lend::On => {
-                let lend = config.xdp.lend_frames.unwrap_or(rx_ring * sharers);
+                let lend = config.xdp.lend_frames.unwrap_or(LENT);
                 lend.min(LARGEST_RX_RING).div_ceil(sharers)
             }
         };
@@ -188,24 +187,24 @@ mod tests {
     #[test]
     fn one_socket_gets_the_measured_sizes() {
         let plan = Plan::new(&config(1, Layout::Auto, None), 1, 1500).expect("plan");
-        assert_eq!((plan.fan_out, plan.rx_ring, plan.frames), (false, 2048, 4096));
-        assert_eq!((plan.reserve, plan.all_frames()), (2048, 6144));
+        assert_eq!((plan.fan_out, plan.rx_ring, plan.frames), (false, 8192, 16_384));
+        assert_eq!((plan.reserve, plan.all_frames()), (2048, 18_432));
     }
 
     #[test]
     fn a_queues_loans_are_divided_among_its_sockets() {
         for (workers, lend, asked, reserve, all) in [
-            (1, Lend::Off, Some(100), 0, 4096),
-            (1, Lend::On, Some(100), 100, 4196),
-            (4, Lend::Auto, None, 512, 6144),
-            (4, Lend::Auto, Some(10), 3, 4108),
-            (4, Lend::On, Some(0), 0, 4096),
+            (1, Lend::Off, Some(100), 0, 16_384),
+            (1, Lend::On, Some(100), 100, 16_484),
+            (4, Lend::Auto, None, 512, 18_432),
+            (4, Lend::Auto, Some(10), 3, 16_396),
+            (4, Lend::On, Some(0), 0, 16_384),
         ] {
             let mut config = config(workers, Layout::Auto, None);
             config.xdp.lend = lend;
             config.xdp.lend_frames = asked;
             let plan = Plan::new(&config, 1, 1500).expect("plan");
-            assert_eq!((plan.frames, plan.reserve, plan.all_frames()), (4096, reserve, all));
+            assert_eq!((plan.frames, plan.reserve, plan.all_frames()), (16_384, reserve, all));
         }
     }
 

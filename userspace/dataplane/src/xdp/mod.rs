@@ -23,7 +23,7 @@
 //! that the kernel's never get fewer. Events may outlive sockets, workers and
 //! program: what they hold is a mapping of the memory, not the queue.
 //!
-//! The packet memory of a queue (16 MiB, and 8 for lending, unless asked
+//! The packet memory of a queue (64 MiB, and 8 for lending, unless asked
 //! otherwise) is no part of the memory budget for events.
 //!
 //! Two layouts:

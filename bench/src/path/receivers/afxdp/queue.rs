@@ -8,15 +8,14 @@ use std::{
 };
 
 use anyhow::{Context, ensure};
-use xdpsar_dataplane::host;
 use xsk_rs::{
     FillQueue, FrameDesc, RxQueue, Socket, Umem,
     config::{BindFlags, FrameSize, LibxdpFlags, QueueSize, SocketConfig, UmemConfig},
 };
 
 const CHUNK: u32 = 4096;
-/// Most of a packet in one chunk: the rest is the kernel's headroom.
-const DATA: u32 = CHUNK - 256;
+/// As our receiver has it.
+const RX_RING: u32 = 8192;
 const BATCH: usize = 64;
 /// Nothing is sent, but xsk-rs makes the rings.
 const UNUSED_RING: u32 = 64;
@@ -57,10 +56,7 @@ impl Frame<'_> {
 impl Queue {
     /// The socket of the first RX queue of `interface`, which has no other.
     pub(super) fn open(interface: &str) -> anyhow::Result<Self> {
-        let mtu = host::interface_by_name(interface)?.context("no such interface")?.mtu;
-        // A packet that takes several frames takes several entries.
-        let rx_ring = if mtu + 22 > DATA { 4096 } else { 2048 };
-        let frames = 2 * rx_ring;
+        let frames = 2 * RX_RING;
         let config = UmemConfig::builder()
             .frame_size(FrameSize::new(CHUNK)?)
             .fill_queue_size(QueueSize::new(frames)?)
@@ -69,7 +65,7 @@ impl Queue {
         let count = NonZeroU32::new(frames).context("no frames")?;
         let (umem, frames) = Umem::new(config, count, false).context("making packet memory")?;
         let config = SocketConfig::builder()
-            .rx_queue_size(QueueSize::new(rx_ring)?)
+            .rx_queue_size(QueueSize::new(RX_RING)?)
             .tx_queue_size(QueueSize::new(UNUSED_RING)?)
             .libxdp_flags(LibxdpFlags::XSK_LIBXDP_FLAGS_INHIBIT_PROG_LOAD)
             .bind_flags(
