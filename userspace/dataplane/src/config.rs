@@ -33,7 +33,8 @@ pub struct ReceiveConfig {
 /// How a worker waits when there is nothing to receive.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Wait {
-    /// Spin a little, nap, then sleep in the kernel until something comes.
+    /// Nap, so that a batch gathers, then sleep in the kernel until something
+    /// comes. A datagram may wait for the length of a nap, 0.1 ms or so.
     #[default]
     Adaptive,
     /// Never sleep: for a core of one's own, that no NIC interrupt shares.

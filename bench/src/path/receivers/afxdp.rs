@@ -5,7 +5,6 @@
 mod queue;
 
 use std::{
-    hint::spin_loop,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -29,7 +28,6 @@ const HEADERS: usize = 14 + 20 + 8 + LB_RE_HEADER_LEN;
 const COPIES: usize = 64 << 20;
 
 // As our receiver waits.
-const SPINS: u32 = 200;
 const NAP: Duration = Duration::from_micros(50);
 const SLEEP: Duration = Duration::from_millis(100);
 
@@ -106,12 +104,6 @@ fn receive(
 
 /// Waits until there are frames, or for [`SLEEP`]; returns its system calls.
 fn wait(queue: &mut Queue) -> anyhow::Result<u64> {
-    for _ in 0..SPINS {
-        spin_loop();
-        if !queue.is_empty() {
-            return Ok(0);
-        }
-    }
     thread::sleep(NAP);
     if !queue.is_empty() {
         return Ok(1);

@@ -335,7 +335,7 @@ words!(
 words!(
     /// `--wait`.
     Waiting => Wait {
-        /// Spin a little, nap, then sleep in the kernel.
+        /// Nap, so that a batch gathers, then sleep in the kernel.
         #[default]
         Adaptive => Adaptive,
         /// Never sleep: for a core of one's own.

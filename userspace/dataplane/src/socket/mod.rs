@@ -38,7 +38,7 @@ use std::{
     io,
     net::SocketAddr,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use xdpsar_reassembly::NoLender;
@@ -61,9 +61,9 @@ const SUPER_PACKET_LEN: usize = 16 << 10;
 /// No UDP datagram and no super-packet is longer.
 const BUFFER_LEN: usize = 64 << 10;
 
-/// How long an adaptive wait looks again and again, and then naps, before it
-/// sleeps until woken. A nap lets a batch gather.
-const SPIN: Duration = Duration::from_micros(10);
+/// How long an adaptive wait naps, once, before it sleeps until woken: a batch
+/// gathers. Looking for datagrams as they come would take one at a time, with
+/// three system calls each.
 const NAP: Duration = Duration::from_micros(50);
 
 /// Sockets whose losses are asked for in one [`Source::counters`].
@@ -80,6 +80,8 @@ pub struct SocketSource {
     at_most: usize,
     lanes: Lanes,
     wait: Wait,
+    /// Nothing has come since the last nap.
+    napped: bool,
     counters: SourceCounters,
     /// The next socket to be asked about its losses.
     asked: usize,
@@ -242,6 +244,7 @@ impl Source for SocketSource {
                 self.turns.may_have_more(index);
             }
             if messages > 0 {
+                self.napped = false;
                 return Ok(self.hand_over(index, messages, intake));
             }
             if self.sockets.len() == 1 {
@@ -260,18 +263,13 @@ impl Source for SocketSource {
                 std::hint::spin_loop();
                 return Ok(());
             }
-            Wait::Adaptive => {
-                let start = Instant::now();
-                while start.elapsed() < SPIN.min(timeout) {
-                    self.counters.syscalls += 1;
-                    if self.sleep(wake, Duration::ZERO)? {
-                        return Ok(());
-                    }
-                }
-                std::thread::sleep(NAP.min(timeout));
+            Wait::Adaptive if !self.napped => {
+                self.napped = true;
                 self.counters.syscalls += 1;
+                std::thread::sleep(NAP.min(timeout));
+                return Ok(());
             }
-            Wait::Sleep => {}
+            Wait::Adaptive | Wait::Sleep => {}
         }
         self.counters.syscalls += 1;
         self.sleep(wake, timeout)?;

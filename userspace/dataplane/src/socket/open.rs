@@ -264,6 +264,7 @@ impl Opening<'_> {
             at_most: MESSAGES,
             lanes,
             wait: self.config.wait,
+            napped: false,
             counters: SourceCounters::default(),
             asked: 0,
             about,

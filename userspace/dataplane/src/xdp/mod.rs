@@ -53,7 +53,7 @@
 //! | `returns` | the way back, from any thread |
 //! | `transmit` | the other direction: sending |
 //! | `plain` | tests and fuzzing: a queue in plain memory |
-//! | `wait` | spin, nap, sleep |
+//! | `wait` | spin, nap or sleep |
 //! | `source`, `receiver` | what the worker and the builder see |
 
 mod chain;

@@ -8,11 +8,10 @@ use std::{
 
 use crate::{config::Wait, sys};
 
-/// Looks at the rings before a nap: some microseconds in all.
-const SPINS: u32 = 200;
 /// A nap lets a batch gather; the timer slack makes it about twice as long.
-/// Where nothing comes meanwhile, packets are so rare that it is no more work
-/// to be woken for each, and it is sooner.
+/// Looking for packets as they come would take one at a time, and all of the
+/// core. Where nothing comes meanwhile, packets are so rare that it is no more
+/// work to be woken for each, and it is sooner.
 const NAP: Duration = Duration::from_micros(50);
 /// Looks at the rings between two looks at the clock and the descriptors,
 /// when only spinning.
@@ -35,7 +34,7 @@ pub(crate) struct Waiter {
     policy: Wait,
     /// The sockets, and the wake descriptor in the last place.
     fds: Vec<libc::pollfd>,
-    /// The last wait was in vain: do not spin or nap before the next.
+    /// The last wait was in vain: do not nap before the next.
     idle: bool,
     pub(crate) syscalls: u64,
 }
@@ -69,9 +68,6 @@ impl Waiter {
             Wait::Sleep => self.sleep(timeout)?,
             Wait::Adaptive if self.idle => self.sleep(timeout)?,
             Wait::Adaptive => {
-                if (0..SPINS).any(|_| looks(&mut ready)) {
-                    return Ok(Woken::Ready);
-                }
                 let start = Instant::now();
                 self.syscalls += 1;
                 std::thread::sleep(NAP.min(timeout));
@@ -88,7 +84,11 @@ impl Waiter {
     fn spin(&mut self, timeout: Duration, mut ready: impl FnMut() -> bool) -> io::Result<Woken> {
         let end = Instant::now() + timeout;
         loop {
-            if (0..SPIN_ROUND).any(|_| looks(&mut ready)) {
+            let looks = |_| {
+                std::hint::spin_loop();
+                ready()
+            };
+            if (0..SPIN_ROUND).any(looks) {
                 return Ok(Woken::Ready);
             }
             let woken = self.sleep(Duration::ZERO)?;
@@ -116,11 +116,6 @@ impl Waiter {
             Woken::TimedOut
         })
     }
-}
-
-fn looks(ready: &mut impl FnMut() -> bool) -> bool {
-    std::hint::spin_loop();
-    ready()
 }
 
 #[cfg(test)]
