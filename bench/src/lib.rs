@@ -14,13 +14,19 @@
 //!
 //! | module | holds |
 //! |---|---|
+//! | [`cpu`] | CPU time |
+//! | [`exchange`] | items from core to core, through a queue |
 //! | [`fragment`] | the headers of a fragment |
 //! | [`incumbent`] | the incumbent's receiver, as its specification describes it |
 //! | [`machine`] | what a figure was measured on |
 //! | [`spread`] | lowest, median, highest |
-#![forbid(unsafe_code)]
+//! | [`workload`] | fragments in memory, and who takes them in |
+#![deny(unsafe_code)]
 
+pub mod cpu;
+pub mod exchange;
 pub mod fragment;
 pub mod incumbent;
 pub mod machine;
 pub mod spread;
+pub mod workload;

@@ -29,6 +29,19 @@ fn cores() -> usize {
     info.lines().filter(|line| line.starts_with("processor")).count()
 }
 
+/// The data caches of core 0: `L1 32K, L2 512K, L3 32768K`, or nothing where
+/// the kernel does not say.
+pub fn caches() -> String {
+    let read = |index: usize, name: &str| {
+        let path = format!("/sys/devices/system/cpu/cpu0/cache/index{index}/{name}");
+        std::fs::read_to_string(path).ok().map(|text| text.trim().to_owned())
+    };
+    let data =
+        (0..8).filter(|index| read(*index, "type").is_some_and(|kind| kind != "Instruction"));
+    let cache = |index| Some(format!("L{} {}", read(index, "level")?, read(index, "size")?));
+    data.filter_map(cache).collect::<Vec<_>>().join(", ")
+}
+
 /// For how long the hypervisor has taken cores away from this machine, in
 /// ticks of the kernel (10 ms); 0 where the kernel does not say.
 pub fn stolen() -> u64 {

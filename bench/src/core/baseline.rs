@@ -12,15 +12,11 @@ use std::{
 };
 
 use anyhow::ensure;
-use xdpsar_bench::incumbent::{Collector, State, Table, receive_buffer};
-use xdpsar_wire::re::RE_HEADER_LEN;
-
-use crate::{
-    case::{BATCH, Case},
-    contestant::Contestant,
-    ring::Ring,
-    stream::Stream,
+use xdpsar_bench::{
+    incumbent::{Collector, State, Table, receive_buffer},
+    workload::{BATCH, Case, Contestant, Ring, Stream},
 };
+use xdpsar_wire::re::RE_HEADER_LEN;
 
 /// The incumbent's receiving thread with its table.
 pub(crate) struct Incumbent {
@@ -106,7 +102,7 @@ impl Contestant for Incumbent {
 #[allow(unsafe_code, reason = "reads buffers that the test knows to be full")]
 mod tests {
     use super::*;
-    use crate::case::Arrival;
+    use xdpsar_bench::workload::Arrival;
 
     /// Feeds some laps, each payload stamped with its event and fragment, and
     /// checks every event that comes out, byte by byte where stamped.

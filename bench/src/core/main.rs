@@ -11,10 +11,9 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`case`] | what is measured |
-//! | [`ring`], [`prefetch`] | packet memory, and how a batch of it is handed over |
-//! | [`stream`] | the datagrams of a case, lap by lap |
-//! | [`contestant`] | the interface, ours, and the copy |
+//! | [`cases`] | what is measured |
+//! | [`workload`](xdpsar_bench::workload) | packet memory, the datagrams of a case, ours, and the copy |
+//! | [`contestant`] | who competes |
 //! | [`baseline`] | the incumbent's algorithm |
 //! | [`measure`] | rounds, sampled by criterion |
 //! | [`target`] | what is asked for, and whether it is met |
@@ -22,14 +21,10 @@
 #![deny(unsafe_code)]
 
 mod baseline;
-mod case;
+mod cases;
 mod contestant;
 mod measure;
-#[allow(unsafe_code, reason = "prefetches")]
-mod prefetch;
 mod report;
-mod ring;
-mod stream;
 mod target;
 
 use std::{io::Write as _, path::PathBuf, time::Duration};
@@ -37,7 +32,9 @@ use std::{io::Write as _, path::PathBuf, time::Duration};
 use anyhow::{Context, ensure};
 use clap::Parser;
 
-use crate::{case::Case, contestant::Name, measure::Plan, report::Report};
+use xdpsar_bench::workload::Case;
+
+use crate::{contestant::Name, measure::Plan, report::Report};
 
 /// Measures the reassembly core, fragment by fragment, against memcpy and the
 /// incumbent's algorithm.
@@ -89,9 +86,9 @@ struct Arguments {
 impl Arguments {
     fn cases(&self) -> anyhow::Result<Vec<Case>> {
         let (part, parts) = self.part.unwrap_or((1, 1));
-        let cases: Vec<_> = Case::all()
+        let cases: Vec<_> = cases::all()
             .into_iter()
-            .filter(|case| case.fits() && (case.is_quick() || !self.quick))
+            .filter(|case| cases::fits(case) && (cases::is_quick(case) || !self.quick))
             .filter(|case| {
                 let name = case.to_string();
                 self.filter.is_empty() || self.filter.iter().any(|text| name.contains(text))
@@ -133,7 +130,7 @@ fn main() -> anyhow::Result<()> {
     let pinned = core.is_some_and(|core| core_affinity::set_for_current(*core));
     ensure!(pinned, "cannot run on core {:?}: there are {cores:?}", arguments.core);
     if let Some(name) = &arguments.profile {
-        let case = Case::all().into_iter().find(|case| case.to_string() == *name);
+        let case = cases::all().into_iter().find(|case| case.to_string() == *name);
         let case = case.with_context(|| format!("no case {name:?}: `--list` shows all"))?;
         let ns = measure::profile(arguments.contestant, &case, arguments.fragments)?;
         println!("{case} {}: {ns:.1} ns per fragment", arguments.contestant.as_str());

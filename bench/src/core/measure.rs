@@ -9,16 +9,14 @@ use std::{
 
 use anyhow::Context;
 use criterion::{Criterion, SamplingMode};
-use nix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
-use xdpsar_bench::spread::spread;
-
-use crate::{
-    case::Case,
-    contestant::{Contestant, Name},
-    ring::Ring,
-    stream::Stream,
+use xdpsar_bench::{
+    cpu,
+    spread::spread,
+    workload::{Case, Contestant, Ring, Stream},
 };
+
+use crate::contestant::Name;
 
 /// Samples that criterion takes in one round: the fewest it accepts.
 const SAMPLES: usize = 10;
@@ -67,22 +65,15 @@ impl Entrant {
     /// One lap; returns the CPU time that the contestant took.
     pub(crate) fn lap(&mut self, ring: &mut Ring) -> Duration {
         self.stream.compose(ring);
-        let start = cpu_time();
+        // Two system calls in 2048 datagrams.
+        let start = cpu::thread();
         self.contestant.lap(ring, &self.stream);
-        cpu_time().saturating_sub(start)
+        cpu::thread().saturating_sub(start)
     }
 
     pub(crate) fn verify(&self) -> anyhow::Result<()> {
         self.contestant.verify(&self.stream).with_context(|| self.stream.case().to_string())
     }
-}
-
-/// CPU time of this thread: what other programs take of the core is not the
-/// contestant's. Two system calls in 2048 datagrams.
-fn cpu_time() -> Duration {
-    // By libc's way: rustix's own does not run below valgrind.
-    let time = clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID);
-    time.map_or(Duration::ZERO, Duration::from)
 }
 
 /// What criterion has written of one round.

@@ -3,10 +3,10 @@
 use std::fmt::Write;
 
 use serde::{Deserialize, Serialize};
-use xdpsar_bench::{machine, spread::spread};
+use xdpsar_bench::{machine, spread::spread, workload::NS_PER_FRAGMENT};
 
 use crate::{
-    case::{Case, MEMORY_CAP, NS_PER_FRAGMENT},
+    cases::{self, MEMORY_CAP},
     measure::Result,
     target::Target,
 };
@@ -47,7 +47,7 @@ impl Report {
             so_far.results.extend(report.results);
         }
         let mut merged = merged?;
-        let order = Case::all();
+        let order = cases::all();
         merged.results.sort_by_key(|result| order.iter().position(|case| *case == result.case));
         Some(merged)
     }
@@ -130,10 +130,10 @@ impl Report {
     }
 
     fn write_left_out(&self, text: &mut String) -> std::fmt::Result {
-        let (large, not_run): (Vec<_>, Vec<_>) = Case::all()
+        let (large, not_run): (Vec<_>, Vec<_>) = cases::all()
             .into_iter()
             .filter(|case| self.results.iter().all(|result| result.case != *case))
-            .partition(|case| !case.fits());
+            .partition(|case| !cases::fits(case));
         let names: Vec<_> = large.iter().map(|case| format!("`{case}`")).collect();
         writeln!(
             text,

@@ -1,8 +1,8 @@
 //! The targets, and who meets them.
 
-use xdpsar_bench::spread::spread;
+use xdpsar_bench::{spread::spread, workload::Case};
 
-use crate::{case::Case, measure::Result};
+use crate::measure::Result;
 
 /// Fragments up to this size have the targets of small ones; in bytes.
 const SMALL: u32 = 1400;
@@ -131,7 +131,7 @@ impl Result {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::case::Arrival;
+    use xdpsar_bench::workload::Arrival;
 
     fn result(in_progress: u32, ours: f64, memcpy: f64) -> Result {
         let case = Case { size: 64, fragments: 8, in_progress, arrival: Arrival::InOrder };

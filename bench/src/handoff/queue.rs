@@ -1,32 +1,17 @@
 //! The contestants behind one face: batches in, batches out.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
-};
+use std::sync::Arc;
 
-use xdpsar_bench::incumbent;
+use xdpsar_bench::{
+    exchange::{Ends, Input, Output, ends},
+    incumbent,
+};
 use xdpsar_handoff::Wait;
 
 use crate::{
     CAPACITY,
     plain::{Mutexed, Polled},
 };
-
-/// Where producers put items, waiting for room.
-pub(crate) trait Input<T>: Send {
-    /// All of `items`, which are empty after it.
-    fn put(&self, items: &mut Vec<T>);
-}
-
-/// Where consumers take items.
-pub(crate) trait Output<T>: Send {
-    /// Waits for one, appends it and what else is there, `at_most` in all.
-    /// False when there will be no more.
-    fn take(&self, into: &mut Vec<T>, at_most: usize) -> bool;
-}
-
-pub(crate) type Ends<T> = (Vec<Box<dyn Input<T>>>, Vec<Box<dyn Output<T>>>);
 
 /// Who competes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,54 +41,16 @@ impl Contestant {
         match self {
             Self::Handoff(wait) => {
                 let (sender, receiver) = xdpsar_handoff::bounded(CAPACITY);
-                (clones(&sender, producers), outputs(&receiver.waiting(wait), consumers))
+                ends(&sender, producers, &receiver.waiting(wait), consumers)
             }
             Self::CrossbeamChannel => {
                 let (sender, receiver) = crossbeam_channel::bounded(CAPACITY);
-                (clones(&sender, producers), outputs(&receiver, consumers))
+                ends(&sender, producers, &receiver, consumers)
             }
             Self::ArrayQueue => shared(Polled::new(), producers, consumers),
             Self::Mutexed => shared(Mutexed::new(), producers, consumers),
             Self::Incumbent => shared(incumbent::Queue::default(), producers, consumers),
         }
-    }
-}
-
-fn clones<T, I: Input<T> + Clone + 'static>(input: &I, count: usize) -> Vec<Box<dyn Input<T>>> {
-    (0..count).map(|_| -> Box<dyn Input<T>> { Box::new(input.clone()) }).collect()
-}
-
-fn outputs<T, O: Output<T> + Clone + 'static>(output: &O, count: usize) -> Vec<Box<dyn Output<T>>> {
-    (0..count).map(|_| -> Box<dyn Output<T>> { Box::new(output.clone()) }).collect()
-}
-
-impl<T: Send> Input<T> for xdpsar_handoff::Sender<T> {
-    fn put(&self, items: &mut Vec<T>) {
-        // Consumers stay to the end.
-        let _ = self.push_batch(items);
-    }
-}
-
-impl<T: Send> Output<T> for xdpsar_handoff::Receiver<T> {
-    fn take(&self, into: &mut Vec<T>, at_most: usize) -> bool {
-        self.recv_batch(into, at_most).is_ok()
-    }
-}
-
-impl<T: Send> Input<T> for crossbeam_channel::Sender<T> {
-    fn put(&self, items: &mut Vec<T>) {
-        for item in items.drain(..) {
-            let _ = self.send(item);
-        }
-    }
-}
-
-impl<T: Send> Output<T> for crossbeam_channel::Receiver<T> {
-    fn take(&self, into: &mut Vec<T>, at_most: usize) -> bool {
-        let Ok(first) = self.recv() else { return false };
-        into.push(first);
-        into.extend(self.try_iter().take(at_most - 1));
-        true
     }
 }
 
@@ -141,30 +88,30 @@ impl<T: Send> Queue for incumbent::Queue<T> {
 
 fn shared<Q: Queue + 'static>(queue: Q, producers: usize, consumers: usize) -> Ends<Q::Item> {
     let queue = Arc::new(queue);
-    let left = Arc::new(AtomicUsize::new(producers));
-    let input = |_| -> Box<dyn Input<Q::Item>> {
-        Box::new(Filler { queue: Arc::clone(&queue), left: Arc::clone(&left) })
-    };
-    ((0..producers).map(input).collect(), outputs(&Drain(Arc::clone(&queue)), consumers))
+    let input = Filler(Arc::new(Open(Arc::clone(&queue))));
+    ends(&input, producers, &Drain(queue), consumers)
 }
 
-/// A producer's end; the last one to go closes the queue.
-struct Filler<Q: Queue> {
-    queue: Arc<Q>,
-    left: Arc<AtomicUsize>,
-}
+/// A queue that somebody may still put items into: closed when it is dropped.
+struct Open<Q: Queue>(Arc<Q>);
 
-impl<Q: Queue> Drop for Filler<Q> {
+impl<Q: Queue> Drop for Open<Q> {
     fn drop(&mut self) {
-        if self.left.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.queue.close();
-        }
+        self.0.close();
+    }
+}
+
+struct Filler<Q: Queue>(Arc<Open<Q>>);
+
+impl<Q: Queue> Clone for Filler<Q> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
     }
 }
 
 impl<Q: Queue> Input<Q::Item> for Filler<Q> {
     fn put(&self, items: &mut Vec<Q::Item>) {
-        self.queue.put(items);
+        self.0.0.put(items);
     }
 }
 

@@ -5,7 +5,7 @@ use xdpsar_reassembly::Assembler;
 use xdpsar_wire::re::{RE_HEADER_LEN, ReHeader};
 use zerocopy::IntoBytes;
 
-use crate::{
+use super::{
     case::{BATCH, Case},
     prefetch,
 };
@@ -22,7 +22,7 @@ const START: usize = 256 + LINK_HEADERS;
 const AHEAD: usize = Assembler::LOOKAHEAD;
 
 /// Zeroed memory in huge pages, where the kernel gives them.
-pub(crate) fn memory(bytes: usize) -> anyhow::Result<MmapMut> {
+pub fn memory(bytes: usize) -> anyhow::Result<MmapMut> {
     let memory = MmapMut::map_anon(bytes)?;
     // A kernel without huge pages refuses: then all do without.
     let _ = memory.advise(Advice::HugePage);
@@ -32,7 +32,7 @@ pub(crate) fn memory(bytes: usize) -> anyhow::Result<MmapMut> {
 /// A ring of frames like AF_XDP's: page by page, each datagram at the same
 /// place in its page, 8 MiB in all. A datagram too long for one frame takes
 /// several that follow each other, as one piece.
-pub(crate) struct Ring {
+pub struct Ring {
     memory: MmapMut,
     /// Bytes from one datagram to the next.
     stride: usize,
@@ -42,7 +42,11 @@ pub(crate) struct Ring {
 }
 
 impl Ring {
-    pub(crate) fn new(case: &Case) -> anyhow::Result<Self> {
+    /// Packets whose payload is noise, for a case's headers to be put before.
+    ///
+    /// # Errors
+    /// There is no memory for them.
+    pub fn new(case: &Case) -> anyhow::Result<Self> {
         let mut memory = memory(FRAMES * FRAME)?;
         let mut state = 1_u64;
         for byte in memory.iter_mut() {
@@ -56,13 +60,13 @@ impl Ring {
     }
 
     /// Datagrams that it holds: whole batches.
-    pub(crate) fn slots(&self) -> usize {
+    pub fn slots(&self) -> usize {
         self.slots
     }
 
     /// A datagram: RE header and payload.
     #[inline]
-    pub(crate) fn datagram(&self, slot: usize) -> &[u8] {
+    pub fn datagram(&self, slot: usize) -> &[u8] {
         let start = slot * self.stride + START;
         &self.memory[start..start + self.len]
     }
@@ -71,7 +75,7 @@ impl Ring {
     /// are fetched ahead, it is then shown, and some packets later, in its
     /// turn, taken.
     #[inline(always)]
-    pub(crate) fn hand_over<T>(
+    pub fn hand_over<T>(
         &self,
         first: usize,
         to: &mut T,
@@ -103,14 +107,13 @@ impl Ring {
     }
 
     /// Puts another header before the payload that is there.
-    pub(crate) fn set_header(&mut self, slot: usize, header: &ReHeader) {
+    pub fn set_header(&mut self, slot: usize, header: &ReHeader) {
         let start = slot * self.stride + START;
         self.memory[start..start + RE_HEADER_LEN].copy_from_slice(header.as_bytes());
     }
 
     /// Stamps the first bytes of a payload, so that a test can tell it.
-    #[cfg(test)]
-    pub(crate) fn stamp(&mut self, slot: usize, stamp: [u8; 8]) {
+    pub fn stamp(&mut self, slot: usize, stamp: [u8; 8]) {
         let start = slot * self.stride + START + RE_HEADER_LEN;
         self.memory[start..start + 8].copy_from_slice(&stamp);
     }

@@ -2,7 +2,7 @@
 
 /// Asks for the cache lines at both ends of a few bytes.
 #[inline(always)]
-pub(crate) fn ends(bytes: &[u8]) {
+pub(super) fn ends(bytes: &[u8]) {
     #[cfg(target_arch = "x86_64")]
     if let (Some(first), Some(last)) = (bytes.first(), bytes.last()) {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};

@@ -18,7 +18,7 @@ use std::collections::VecDeque;
 
 use xdpsar_wire::re::ReHeader;
 
-use crate::{
+use super::{
     case::{Arrival, Case, NS_PER_FRAGMENT},
     ring::Ring,
 };
@@ -30,25 +30,26 @@ const FIRST_NUMBER: u64 = 1_760_000_000_000_000;
 
 /// One datagram, as it is planned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Planned {
+pub struct Planned {
     /// The event's place in the destination memory.
-    pub(crate) place: u32,
+    pub place: u32,
     /// Number of the event.
-    pub(crate) event_number: u64,
+    pub event_number: u64,
     /// Source of the event.
-    pub(crate) data_id: u16,
+    pub data_id: u16,
     /// Which of the event's fragments.
-    pub(crate) fragment: u32,
+    pub fragment: u32,
 }
 
 /// What has been sent so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Sent {
-    pub(crate) fragments: u64,
+pub struct Sent {
+    /// Fragments that were not lost.
+    pub fragments: u64,
     /// Events of which every fragment has been sent.
-    pub(crate) whole: u64,
+    pub whole: u64,
     /// Events whose turn is over though a fragment was lost.
-    pub(crate) torn: u64,
+    pub torn: u64,
 }
 
 /// An event in progress.
@@ -59,7 +60,7 @@ struct InProgress {
 }
 
 /// The datagrams of a case.
-pub(crate) struct Stream {
+pub struct Stream {
     case: Case,
     events: Vec<InProgress>,
     turn: i64,
@@ -80,7 +81,8 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
-    pub(crate) fn new(case: Case) -> Self {
+    /// Before its first datagram.
+    pub fn new(case: Case) -> Self {
         let mut random = 1;
         let mut orders = |len: u32| -> Vec<Vec<u32>> {
             let count = if case.arrival == Arrival::Shuffled { SHUFFLES } else { 0 };
@@ -105,25 +107,27 @@ impl Stream {
     /// Whether it has come to a steady state: as many events are in progress
     /// as there should be, and whoever puts them together has had to touch all
     /// the memory that this takes.
-    pub(crate) fn is_steady(&self) -> bool {
+    pub fn is_steady(&self) -> bool {
         self.turn > i64::from(self.case.fragments)
     }
 
-    pub(crate) fn sent(&self) -> Sent {
+    /// So far.
+    pub fn sent(&self) -> Sent {
         self.sent
     }
 
-    pub(crate) fn case(&self) -> &Case {
+    /// What this is a stream of.
+    pub fn case(&self) -> &Case {
         &self.case
     }
 
     /// Writes the next lap's headers.
     #[inline(never)]
-    pub(crate) fn compose(&mut self, ring: &mut Ring) {
+    pub fn compose(&mut self, ring: &mut Ring) {
         self.now_ns = self.sent.fragments * NS_PER_FRAGMENT;
         self.places.clear();
         for slot in 0..ring.slots() {
-            let planned = self.next();
+            let planned = self.next_datagram();
             let offset = planned.fragment * self.case.size;
             let length = self.case.event_bytes();
             let header = ReHeader::new(planned.data_id, offset, length, planned.event_number);
@@ -134,18 +138,18 @@ impl Stream {
 
     /// Where the payloads of this lap belong, datagram by datagram.
     #[inline]
-    pub(crate) fn places(&self) -> &[usize] {
+    pub fn places(&self) -> &[usize] {
         &self.places
     }
 
     /// Time at a datagram of this lap.
     #[inline]
-    pub(crate) fn now_ns(&self, slot: usize) -> u64 {
+    pub fn now_ns(&self, slot: usize) -> u64 {
         self.now_ns + slot as u64 * NS_PER_FRAGMENT
     }
 
     /// The next datagram that is not lost.
-    pub(crate) fn next(&mut self) -> Planned {
+    pub fn next_datagram(&mut self) -> Planned {
         loop {
             let Case { fragments, in_progress, .. } = self.case;
             if self.taken == in_progress as usize {
@@ -246,7 +250,7 @@ mod tests {
     fn stream(arrival: Arrival) -> Stream {
         let mut stream = Stream::new(Case { size: 64, fragments: 8, in_progress: 100, arrival });
         while !stream.is_steady() {
-            stream.next();
+            stream.next_datagram();
         }
         stream
     }
@@ -256,7 +260,7 @@ mod tests {
         let mut stream = Stream::new(Case { size: 64, fragments: 8, in_progress: 100, arrival });
         let mut events = HashMap::<_, Vec<_>>::new();
         for _ in 0..8000 {
-            let planned = stream.next();
+            let planned = stream.next_datagram();
             events.entry(planned.event_number).or_default().push(planned.fragment);
         }
         events
@@ -281,7 +285,7 @@ mod tests {
         let mut stream = stream(Arrival::Loss);
         let before = stream.sent();
         for _ in 0..400_000 {
-            stream.next();
+            stream.next_datagram();
         }
         let sent = stream.sent();
         let torn = (sent.torn - before.torn) as f64;
@@ -296,7 +300,7 @@ mod tests {
             for _ in 0..50 {
                 // There is a whole turn in any two; who loses a fragment in
                 // each is not seen.
-                let turns = (0..200).map(|_| stream.next().event_number % 100);
+                let turns = (0..200).map(|_| stream.next_datagram().event_number % 100);
                 let seen = turns.collect::<HashSet<_>>().len();
                 assert!(seen == 100 || arrival == Arrival::Loss && seen >= 98, "{seen} seen");
                 let places: HashSet<_> = stream.events.iter().map(|event| event.place).collect();
