@@ -8,7 +8,7 @@ DEPS = @sh scripts/deps.sh
 DEEP = loom miri fuzz
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build test test-py notebooks test-fast bench bench-core bench-gate bench-handoff bench-latency bench-lend bench-pacing bench-py bench-report bench-send plots soak check-deep lint fmt deny advisories ebpf ebpf-check ci deps clean
+.PHONY: help demo build test test-py notebooks test-fast bench bench-core bench-gate bench-handoff bench-latency bench-lend bench-pacing bench-py bench-report bench-scale bench-send plots soak check-deep lint fmt deny advisories ebpf ebpf-check ci deps clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -78,6 +78,12 @@ bench-py: ## what Python costs: a call, an event, an array, threads (half a minu
 	@sh scripts/bench-py.sh $(BENCH_PY)
 
 bench-report: bench bench-latency bench-scale plots ## all tables and pictures of docs/PERFORMANCE.md, anew (as root; 35 minutes)
+
+bench-scale: ## what more costs: workers, sockets, lanes, events in progress, consumers (as root; 4 minutes; BENCH_SCALE='--quick': less)
+	$(DEPS) rust build net
+	$(CARGO) build --release --locked --package xdpsar-bench --bin bench-scale
+	$(CARGO) run --release --locked --quiet --package xdpsar-bench --bin bench-scale -- \
+		$(or $(BENCH_SCALE),--json bench/results/scale.json --markdown bench/SCALE.md)
 
 bench-send: ## our backends against bare loops and the incumbent's, over veth (as root) and loopback (4 minutes; BENCH_SEND='--quick': 40 s)
 	$(DEPS) rust build net

@@ -9,6 +9,7 @@
 //! | `bench-lend` | events that keep their packet's memory against copied ones, over a veth pair |
 //! | `bench-pacing` | how well a segmenter keeps the rate it is asked for, on the loopback interface |
 //! | `bench-path` | whole events from sender to consumer over a veth pair, beside ceilings and rivals |
+//! | `bench-scale` | what more workers, sockets, lanes, events in progress or consumers cost |
 //! | `bench-send` | what sending costs, against bare loops and one like the incumbent's |
 //! | `soak` | nothing: it feeds the core a day's events, and checks that nothing drifts |
 //!
