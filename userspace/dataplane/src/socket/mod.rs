@@ -80,8 +80,6 @@ pub struct SocketSource {
     at_most: usize,
     lanes: Lanes,
     wait: Wait,
-    /// Nothing has come since the last nap.
-    napped: bool,
     counters: SourceCounters,
     /// The next socket to be asked about its losses.
     asked: usize,
@@ -244,7 +242,6 @@ impl Source for SocketSource {
                 self.turns.may_have_more(index);
             }
             if messages > 0 {
-                self.napped = false;
                 return Ok(self.hand_over(index, messages, intake));
             }
             if self.sockets.len() == 1 {
@@ -263,13 +260,11 @@ impl Source for SocketSource {
                 std::hint::spin_loop();
                 return Ok(());
             }
-            Wait::Adaptive if !self.napped => {
-                self.napped = true;
+            Wait::Adaptive => {
                 self.counters.syscalls += 1;
                 std::thread::sleep(NAP.min(timeout));
-                return Ok(());
             }
-            Wait::Adaptive | Wait::Sleep => {}
+            Wait::Sleep => {}
         }
         self.counters.syscalls += 1;
         self.sleep(wake, timeout)?;

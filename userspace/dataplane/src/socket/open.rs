@@ -264,7 +264,6 @@ impl Opening<'_> {
             at_most: MESSAGES,
             lanes,
             wait: self.config.wait,
-            napped: false,
             counters: SourceCounters::default(),
             asked: 0,
             about,
