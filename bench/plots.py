@@ -75,9 +75,7 @@ def by_datagram(axes: Axes, rows: list[Row], contestants: Iterable[str]) -> None
     for contestant in contestants:
         points = []
         for size in sizes:
-            runs = of(rows, contestant=contestant, datagram=size)
-            # A bare receiver knows no events; else the same event for all.
-            runs = [run for run in runs if run.get("event") in (None, 100_000) or run["events_per_s"] is None]
+            runs = of(rows, contestant=contestant, datagram=size, event=100_000)
             if (gbps := median(runs, "gbps")) is not None:
                 points.append((size, gbps, [run["gbps"] for run in runs]))
         if not points:
@@ -121,10 +119,7 @@ def cpu(path: Row, pictures: Path) -> None:
     for axes, size in zip(all_axes[0], sizes, strict=True):
         names, receiver, sender = [], [], []
         for contestant in ("incumbent", "recvmmsg", "gro", "afxdp-copy", "socket-nogro", "socket", "xdp-1"):
-            runs = [
-                run for run in of(rows, contestant=contestant, datagram=size)
-                if run["events_per_s"] is None or run["event"] == 100_000
-            ]
+            runs = of(rows, contestant=contestant, datagram=size, event=100_000)
             ours, theirs = median(runs, "receiver_cpu_s_per_gb"), median(runs, "sender_cpu_s_per_gb")
             if ours is None or theirs is None:
                 continue
@@ -139,7 +134,7 @@ def cpu(path: Row, pictures: Path) -> None:
         axes.set_title(f"datagrams of {size} bytes", fontsize=10)
         axes.set_xlabel("CPU seconds per GB of events")
         axes.grid(axis="x", alpha=0.3)
-    all_axes[0][-1].legend(fontsize=8)
+    figure.legend(*all_axes[0][-1].get_legend_handles_labels(), loc="lower right", ncols=2, fontsize=8)
     finish(figure, pictures, "cpu", f"Sender with segmentation offload, events of 100 000 bytes, unpaced; medians. {path['machine']}")
 
 
@@ -152,11 +147,15 @@ def latency(document: Row, pictures: Path) -> None:
     figure, all_axes = plt.subplots(1, len(counts), figsize=(11, 4.4), sharex=True, sharey=True, squeeze=False)
     for axes, fragments in zip(all_axes[0], counts, strict=True):
         for row in of(rows, fragments=fragments):
-            # One line for each way to wait, both threads alike.
-            if row["receiver"] != "incumbent" and row["worker_waits"] != row["consumer_waits"]:
-                continue
+            # One line for each way to wait, both threads alike; where they
+            # spin, on a core each.
             waits = row["worker_waits"]
-            label = row["receiver"] if row["receiver"] == "incumbent" else f"{row['receiver']}, {waits}"
+            ours = row["receiver"] != "incumbent"
+            if ours and (waits != row["consumer_waits"] or (waits == "spin" and row["shared_core"])):
+                continue
+            if not ours and waits != "select":
+                continue
+            label = f"{row['receiver']}, {waits}" + (", a core each" if waits == "spin" else "")
             axes.plot(
                 row["cdf_us"], range(len(row["cdf_us"])),
                 color=colours.get(row["receiver"], "0.3"), linestyle=dashes.get(waits, "-"), label=label,
@@ -180,7 +179,10 @@ def scaling(document: Row, pictures: Path) -> None:
     panels = [axes for line in all_axes for axes in line]
     for axes, curve in zip(panels, curves, strict=False):
         of_curve = of(rows, curve=curve)
-        for series in dict.fromkeys(row["series"] for row in of_curve):
+        names = list(dict.fromkeys(row["series"] for row in of_curve))
+        if len(names) > 6:
+            names = [name for name in names if name.startswith("assembled")]
+        for series in names:
             line = sorted(of(of_curve, series=series), key=lambda row: row["count"])
             x = [row["count"] for row in line]
             axes.plot(x, [row["median_ns"] for row in line], marker="o", markersize=3, label=series)
