@@ -40,9 +40,6 @@ impl<'a, D: Descriptor> HandOver<'a, D> {
     /// Hands over what the frames hold.
     #[inline]
     pub(crate) fn run(&mut self, batch: &mut Vec<Frame<Received, D>>, intake: &mut impl Intake) {
-        if let Some(desk) = self.desk {
-            desk.collect();
-        }
         let memory = self.memory;
         let mut delay = Delay::new();
         let mut frames = batch.drain(..);

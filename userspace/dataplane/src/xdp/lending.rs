@@ -9,8 +9,10 @@
 //! A frame is lent only in exchange for one of the socket's reserve, which
 //! goes to the fill ring in its place. Receiving therefore never misses a
 //! frame, whatever consumers hold; when the reserve is empty, events are
-//! copied. What came back last is the first to stand in again: it is the
-//! likeliest to be in a cache.
+//! copied. What came back first is the first to stand in again: frames stay
+//! in the order of their addresses, and who fills them goes through memory
+//! page by page. Mixed up, that took the kernel a sixth longer (3.4 KB each);
+//! behind thousands of others in the fill ring no frame stays in a cache.
 
 use std::{ptr::NonNull, sync::Arc};
 
@@ -26,6 +28,7 @@ use super::{
 /// The loans of one socket.
 #[derive(Debug)]
 pub(crate) struct Desk<D: Descriptor> {
+    /// What came back first is last.
     reserve: Vec<Frame<Free, D>>,
     register: Arc<Register<D>>,
     home: Arc<Home>,
@@ -58,12 +61,13 @@ impl<D: Descriptor> Desk<D> {
     /// Lends at most as many frames of `memory` as there are in `reserve`,
     /// for events of `least` bytes or more.
     pub(crate) fn new(
-        reserve: Vec<Frame<Free, D>>,
+        mut reserve: Vec<Frame<Free, D>>,
         register: Arc<Register<D>>,
         memory: Arc<Memory>,
         custody: Arc<Custody>,
         least: usize,
     ) -> Self {
+        reserve.reverse();
         reserve.iter().for_each(|frame| custody.set_aside(frame.desc()));
         let returns = Returns::new(register.len());
         Self {
@@ -74,22 +78,16 @@ impl<D: Descriptor> Desk<D> {
         }
     }
 
-    /// Takes in what has come back. Once a batch.
-    #[inline]
-    pub(crate) fn collect(&mut self) {
-        if self.home.returns.is_empty() {
-            return;
-        }
+    /// Takes in what has come back. For an empty reserve: the order is that of
+    /// coming back then.
+    fn collect(&mut self) {
         let Self { reserve, register, home, .. } = self;
-        let before = reserve.len();
         for number in home.returns.take() {
             home.custody.collect(number);
             // SAFETY: the number was given up for a loan, and comes back once
             // (`Home::give_back`).
             reserve.push(unsafe { register.redeem(number) });
         }
-        // The newest on top.
-        reserve[before..].reverse();
     }
 
     /// Lends `bytes` of a frame, and returns one to post instead.

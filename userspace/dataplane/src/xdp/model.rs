@@ -224,7 +224,7 @@ fn the_longest_chain_passes_and_one_more_does_not() {
 }
 
 #[test]
-fn what_came_back_last_stands_in_first_and_an_empty_reserve_lends_nothing() {
+fn what_came_back_first_stands_in_first_and_an_empty_reserve_lends_nothing() {
     let mut queue = queue(8, 2, 0, 8, 8);
     let lend = |queue: &mut Queue, id| {
         assert!(arrive(queue, id, 1));
@@ -238,12 +238,17 @@ fn what_came_back_last_stands_in_first_and_an_empty_reserve_lends_nothing() {
     assert!(lend(&mut queue, 3).is_none(), "both are lent");
     assert_eq!((queue.counters().lent, queue.counters().lend_exhausted), (2, 1));
     let start = queue.memory.at(0) as usize;
-    let came_last = (first.loan.as_slice().as_ptr() as usize - start) / CHUNK;
+    let numbers =
+        [&second, &first].map(|held| (held.loan.as_slice().as_ptr() as usize - start) / CHUNK);
     drop(second);
     drop(first);
-    let _third = lend(&mut queue, 4).expect("lent");
-    let posted = *queue.kernel.borrow().fill.back().expect("posted");
-    assert_eq!(posted / CHUNK, came_last);
+    for (id, number) in (4..).zip(numbers) {
+        let held = lend(&mut queue, id);
+        let posted = *queue.kernel.borrow().fill.back().expect("posted");
+        assert_eq!(posted / CHUNK, number);
+        // Given back while the other is in reserve still: its turn comes after.
+        drop(held);
+    }
 }
 
 #[cfg(debug_assertions)]
