@@ -18,9 +18,10 @@ use crate::{
 };
 
 /// Classes up to this size come home to the heap that lent them, where they
-/// are found without asking anybody; larger ones go to the pool, for whoever
-/// needs them next: so much memory must not wait for one worker.
-const LARGEST_KEPT: u64 = 64 << 10;
+/// are found without asking anybody, the one used last first: it is the
+/// likeliest to be in a cache. Larger ones go to the pool, for whoever needs
+/// them next: so much memory must not wait for one worker.
+const LARGEST_KEPT: u64 = 1 << 20;
 /// The number of those classes.
 pub(crate) const KEPT_CLASSES: usize = class_of(LARGEST_KEPT) + 1;
 
