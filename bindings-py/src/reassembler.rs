@@ -63,14 +63,14 @@ impl PyReassembler {
     #[pyo3(signature = (
         uri = None, *, data_ip = None, port = DATA_PORT, ports = 1, backend = "auto", interface = None,
         threads = None, cores = None, event_timeout = 0.5, event_lifetime = None, memory = None,
-        max_event = None, on_budget = "refuse", queue = None, overflow = "drop",
+        prefault = None, max_event = None, on_budget = "refuse", queue = None, overflow = "drop",
         wait = "adaptive", consumer_wait = "adaptive", lane = "port", lanes = None,
         lb_header = "auto", attach = "auto", copy = "auto", layout = "auto", lend = "auto",
         checksum = "auto", busy_poll = None, socket_buffer = None, gro = true,
         readonly_events = false, register = None,
     ), text_signature = "(uri=None, *, data_ip=None, port=19522, ports=1, backend='auto', interface=None, \
         threads=None, cores=None, event_timeout=0.5, event_lifetime=None, memory=None, \
-        max_event=None, on_budget='refuse', queue=None, overflow='drop', wait='adaptive', \
+        prefault=None, max_event=None, on_budget='refuse', queue=None, overflow='drop', wait='adaptive', \
         consumer_wait='adaptive', lane='port', lanes=None, lb_header='auto', attach='auto', \
         copy='auto', layout='auto', lend='auto', checksum='auto', busy_poll=None, \
         socket_buffer=None, gro=True, readonly_events=False, register=None)")]
@@ -88,6 +88,7 @@ impl PyReassembler {
         event_timeout: f64,
         event_lifetime: Option<f64>,
         memory: Option<u64>,
+        prefault: Option<u64>,
         max_event: Option<u32>,
         on_budget: &str,
         queue: Option<usize>,
@@ -168,6 +169,9 @@ impl PyReassembler {
         }
         if let Some(memory) = memory {
             builder = builder.memory(memory);
+        }
+        if let Some(prefault) = prefault {
+            builder = builder.prefault(prefault);
         }
         if let Some(max_event) = max_event {
             builder = builder.max_event(max_event);

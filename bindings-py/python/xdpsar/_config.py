@@ -64,6 +64,7 @@ class ReassemblerOptions(TypedDict, total=False):
     event_timeout: float
     event_lifetime: float | None
     memory: int | None
+    prefault: int | None
     max_event: int | None
     on_budget: Literal["refuse", "evict"]
     queue: int | None
@@ -199,6 +200,7 @@ class ReassemblerConfig(_Config):
     event_timeout: float = 0.5
     event_lifetime: float | None = None
     memory: int | None = None
+    prefault: int | None = None
     max_event: int | None = None
     on_budget: Literal["refuse", "evict"] = "refuse"
     queue: int | None = None

@@ -37,6 +37,8 @@ class Reassembler(_native.Reassembler):
     event_lifetime: and one that is this old, however it grows.
     memory: bytes for events in progress, queued, and held by you (1 GiB);
     on_budget: what happens to a new event when they are used up.
+    prefault: so many bytes of it are touched at the start, when nothing is lost
+    by that (64 MiB).
     max_event: longest event accepted.
     queue, overflow: events that wait for you (1000), and what happens to the
     next: dropped and counted, or the worker waits.

@@ -162,6 +162,17 @@ impl Assembler {
         }
     }
 
+    /// Has so many `bytes` of the pool's memory beforehand, for events of less
+    /// than 2 MiB, and returns how many it got: pieces of 2 MiB, within the
+    /// budget, and none where that is below 128 MiB. A page that is touched
+    /// for the first time costs more time than filling it, in a virtual
+    /// machine up to forty times as much, in which packets are lost
+    /// (docs/PERFORMANCE.md). To be called on the thread that will use it: the
+    /// memory is local to its NUMA node.
+    pub fn prefault(&mut self, bytes: u64) -> u64 {
+        self.heap.prefault(bytes)
+    }
+
     /// How many datagrams ahead of its turn each should be
     /// [foreseen](Self::foresee).
     pub const LOOKAHEAD: usize = foresight::AHEAD;

@@ -14,6 +14,7 @@
 
 use std::{
     alloc::{Layout, alloc, dealloc},
+    mem::ManuallyDrop,
     ptr::NonNull,
     sync::atomic::{AtomicU64, AtomicUsize, Ordering, fence},
 };
@@ -27,6 +28,9 @@ use crate::{
 /// Bytes of a chunk. It starts on a multiple of that, too, so that a block
 /// finds it.
 pub(crate) const CHUNK: usize = HUGE;
+
+/// Of the smallest pages that there are.
+const LEAST_PAGE: usize = 4096;
 
 const LAYOUT: Layout = match Layout::from_size_align(CHUNK, CHUNK) {
     Ok(layout) => layout,
@@ -78,18 +82,50 @@ pub(crate) const fn serves(size: u64) -> bool {
     size < HUGE as u64 && slack(size) <= CHUNK as u64 / 4
 }
 
-impl Cutter {
-    /// A new chunk. `None` when the allocator has nothing.
-    pub(crate) fn new(size: u64, class: u8) -> Option<Self> {
+/// Memory for a chunk, of which nothing has been cut.
+#[derive(Debug)]
+pub(crate) struct Blank(NonNull<u8>);
+
+// SAFETY: owns its memory alone, which is only written to through `&mut`.
+unsafe impl Send for Blank {}
+// SAFETY: as above.
+unsafe impl Sync for Blank {}
+
+impl Blank {
+    /// `None` when the allocator has nothing.
+    pub(crate) fn new() -> Option<Self> {
         // SAFETY: the layout's size is not 0.
         let start = NonNull::new(unsafe { alloc(LAYOUT) })?;
         pages::prefer_huge(start.as_ptr(), CHUNK);
-        let chunk = start.cast::<Header>();
+        Some(Self(start))
+    }
+
+    /// Has the kernel find pages for all of it, on this thread's NUMA node.
+    pub(crate) fn touch(&mut self) {
+        for page in (0..CHUNK).step_by(LEAST_PAGE) {
+            // SAFETY: within the memory, which is ours. Volatile, or it could
+            // be left out.
+            unsafe { self.0.as_ptr().add(page).write_volatile(0) };
+        }
+    }
+}
+
+impl Drop for Blank {
+    fn drop(&mut self) {
+        // SAFETY: allocated with this layout, and nobody else's.
+        unsafe { dealloc(self.0.as_ptr(), LAYOUT) };
+    }
+}
+
+impl Cutter {
+    /// Cuts this memory.
+    pub(crate) fn new(blank: Blank, size: u64, class: u8) -> Self {
+        let chunk = ManuallyDrop::new(blank).0.cast::<Header>();
         // SAFETY: in bounds and aligned.
         unsafe {
             chunk.write(Header { users: AtomicUsize::new(1), unused: AtomicU64::new(slack(size)) });
         }
-        Some(Self { chunk, at: LINE, left: blocks_per_chunk(size), size, class })
+        Self { chunk, at: LINE, left: blocks_per_chunk(size), size, class }
     }
 
     /// The next block; it has no home. `None` when the chunk is used up.

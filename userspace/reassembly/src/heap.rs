@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::{
     block::{Block, Buffer, footprint},
-    chunk::Cutter,
+    chunk::{Blank, CHUNK, Cutter},
     home::{Home, KEPT_CLASSES},
     pool::Pool,
     size_class::{HUGE, class_of},
@@ -13,7 +13,7 @@ use crate::{
 /// Bytes of free blocks that a heap keeps per class …
 const MAX_IDLE: u64 = 1 << 20;
 /// … or this many blocks, whichever is more.
-const MIN_IDLE_BLOCKS: u64 = 16;
+const MIN_IDLE_BLOCKS: u64 = 64;
 /// Classes above its own that may stand in for a class when the budget is
 /// exhausted: up to twice the size.
 const STAND_INS: usize = 4;
@@ -27,6 +27,8 @@ pub(crate) struct Heap {
     free: Box<[Vec<Block>]>,
     /// Per class, a chunk that is not used up.
     cutters: Box<[Option<Cutter>]>,
+    /// For the chunks to come.
+    blanks: Vec<Blank>,
     /// Bytes of those.
     idle: u64,
     /// Calls of the pool that have been answered.
@@ -38,12 +40,29 @@ impl Heap {
         let home = pool.new_home();
         let free = (0..pool.classes().min(KEPT_CLASSES)).map(|_| Vec::new()).collect();
         let cutters = (0..pool.classes().min(class_of(HUGE as u64))).map(|_| None).collect();
-        Self { answered: pool.calls(), pool, home, free, cutters, idle: 0 }
+        Self { answered: pool.calls(), pool, home, free, cutters, blanks: Vec::new(), idle: 0 }
     }
 
     #[inline]
     pub(crate) fn pool(&self) -> &Arc<Pool> {
         &self.pool
+    }
+
+    /// Has `bytes` of memory beforehand, as far as the budget allows, in
+    /// chunks; returns how many that are. The first touch of a page costs more
+    /// than filling it.
+    pub(crate) fn prefault(&mut self, bytes: u64) -> u64 {
+        let chunks = bytes / CHUNK as u64;
+        let before = self.blanks.len();
+        for _ in 0..chunks {
+            let Some(mut blank) = self.pool.blank() else { break };
+            blank.touch();
+            self.blanks.push(blank);
+        }
+        let had = (self.blanks.len() - before) as u64 * CHUNK as u64;
+        self.idle += had;
+        self.home.set_idle(self.idle);
+        had
     }
 
     /// A buffer of at least `bytes`, not initialised. `None` when the budget
@@ -152,12 +171,28 @@ impl Heap {
         if let Some(block) = self.cut_rest(class) {
             return Some(block);
         }
-        let new = self.pool.chunk(class)?;
+        if !self.pool.cuts(class) {
+            return None;
+        }
+        let blank = self.blank()?;
+        let new = self.pool.chunk(blank, class)?;
         self.idle += new.uncut();
         if let Some(used_up) = self.cutters[class].replace(new) {
             self.pool.finish(used_up);
         }
         self.cut_rest(class)
+    }
+
+    /// Memory for a chunk.
+    fn blank(&mut self) -> Option<Blank> {
+        self.pop_blank().or_else(|| self.pool.blank())
+    }
+
+    fn pop_blank(&mut self) -> Option<Blank> {
+        let blank = self.blanks.pop()?;
+        self.idle -= CHUNK as u64;
+        self.home.set_idle(self.idle);
+        Some(blank)
     }
 
     /// A block for which there is no free one: a new one, or a larger one.
@@ -198,6 +233,12 @@ impl Heap {
             return false;
         }
         self.finish_cutters();
+        while let Some(blank) = self.pop_blank() {
+            self.pool.discard_blank(blank);
+            if self.pool.reserve(needed) {
+                return true;
+            }
+        }
         let larger = class..self.pool.classes();
         for other in larger.chain((0..class).rev()) {
             while let Some(block) = self.pop_homeless(other) {
@@ -236,6 +277,13 @@ impl Heap {
             }
         }
         self.finish_cutters();
+        self.discard_blanks();
+    }
+
+    fn discard_blanks(&mut self) {
+        while let Some(blank) = self.pop_blank() {
+            self.pool.discard_blank(blank);
+        }
     }
 
     /// A block of the chunk that is being cut.
@@ -252,6 +300,7 @@ impl Drop for Heap {
         // Blocks that are still out are freed where they are dropped.
         self.home.close().for_each(drop);
         self.free.iter_mut().for_each(Vec::clear);
+        self.discard_blanks();
         self.idle = self.cutters.iter().flatten().map(Cutter::uncut).sum();
         self.finish_cutters();
     }

@@ -1,7 +1,7 @@
 //! Memory for events, shared by all workers, under one budget.
 //!
 //! ```text
-//!  worker: Heap ── take ──▶ its own free lists            small blocks, no atomics
+//!  worker: Heap ── take ──▶ its own free lists            to 1 MiB, no atomics
 //!            │                  ▲ come home (Home) ◀── drop, on any thread
 //!            │                  │ too many
 //!            │                  ▼
@@ -29,7 +29,7 @@ use crossbeam_utils::CachePadded;
 
 use crate::{
     block::{Block, Freed, footprint},
-    chunk::{self, CHUNK, Cutter, slack},
+    chunk::{self, Blank, CHUNK, Cutter, slack},
     coverage::SCRATCH_BYTES,
     home::Home,
     size_class::{LINE, class_of, size_of_class},
@@ -187,24 +187,43 @@ impl Pool {
         block
     }
 
-    /// A new chunk of blocks of a class, if there is room for one, and the
-    /// class and the pool are such that it has chunks.
+    /// Whether blocks of a class are cut from chunks here.
+    pub(crate) fn cuts(&self, class: usize) -> bool {
+        self.has_chunks() && self.size(class).is_some_and(chunk::serves)
+    }
+
+    fn has_chunks(&self) -> bool {
+        self.config.budget >= MIN_CHUNKS * CHUNK as u64
+    }
+
+    /// Memory for a chunk, if there is room for one.
     #[cold]
-    pub(crate) fn chunk(&self, class: usize) -> Option<Cutter> {
-        if !self.size(class).is_some_and(chunk::serves)
-            || self.config.budget < MIN_CHUNKS * CHUNK as u64
-            || !self.reserve(CHUNK as u64)
-        {
+    pub(crate) fn blank(&self) -> Option<Blank> {
+        if !self.has_chunks() || !self.reserve(CHUNK as u64) {
             return None;
         }
-        let Class { size, .. } = self.class_in_use(class)?;
-        let cutter = Cutter::new(*size, class as u8);
-        if cutter.is_some() {
-            self.unused.fetch_add(slack(*size), Ordering::Relaxed);
-        } else {
+        let blank = Blank::new();
+        if blank.is_none() {
             self.release(CHUNK as u64);
         }
-        cutter
+        blank
+    }
+
+    /// Gives such memory back to the allocator.
+    pub(crate) fn discard_blank(&self, blank: Blank) {
+        // First: `held` is never less than what there is.
+        drop(blank);
+        self.release(CHUNK as u64);
+    }
+
+    /// Makes it a chunk of blocks of a class.
+    pub(crate) fn chunk(&self, blank: Blank, class: usize) -> Option<Cutter> {
+        let Some(Class { size, .. }) = self.class_in_use(class) else {
+            self.discard_blank(blank);
+            return None;
+        };
+        self.unused.fetch_add(slack(*size), Ordering::Relaxed);
+        Some(Cutter::new(blank, *size, class as u8))
     }
 
     /// The class, with a free list: a block that exists has somewhere to go.

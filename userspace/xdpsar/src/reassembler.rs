@@ -146,7 +146,8 @@ impl Reassembler {
         for (index, source) in sources.into_iter().enumerate() {
             let core = builder.cores.get(index).copied();
             let (assembler, lanes) = (builder.assembler(index), builder.receive.lanes);
-            let seat = Seat { index, core, assembler, lanes };
+            let prefault = builder.prefaulted() / count as u64;
+            let seat = Seat { index, core, assembler, prefault, lanes };
             self.spawn(source, seat, outlet.another(), report.clone())?;
         }
         for _ in 0..count {
@@ -165,7 +166,7 @@ impl Reassembler {
         outlet: Outlet,
         report: SyncSender<Result<(), SetupError>>,
     ) -> Result<(), SetupError> {
-        let Seat { index, core, assembler, lanes } = seat;
+        let Seat { index, core, assembler, prefault, lanes } = seat;
         let lanes = Arc::new(LaneCounters::new(lanes));
         let published = Arc::new(AtomicCell::new(Snapshot::default()));
         self.workers.push(RunningWorker {
@@ -185,10 +186,12 @@ impl Reassembler {
                 return;
             }
             let stop_all = Arc::clone(&control);
-            // Made here, so that the table's memory is local to the core.
+            // Made here, so that its memory is local to the core.
+            let mut assembler = Assembler::new(assembler, pool);
+            assembler.prefault(prefault);
             let mut worker = Worker {
                 source,
-                assembler: Assembler::new(assembler, pool),
+                assembler,
                 outlet,
                 control,
                 published,
@@ -455,5 +458,6 @@ struct Seat {
     index: usize,
     core: Option<usize>,
     assembler: AssemblerConfig,
+    prefault: u64,
     lanes: u16,
 }

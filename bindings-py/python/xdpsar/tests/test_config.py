@@ -154,6 +154,7 @@ WRONG: list[tuple[Any, dict[str, Any]]] = [
             {"event_lifetime": -1.0},
             {"memory": 5},
             {"memory": 1.5},
+            {"prefault": -1},
             {"max_event": 1 << 32},
             {"on_budget": "x"},
             {"queue": 0},

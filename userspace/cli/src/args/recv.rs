@@ -121,6 +121,9 @@ pub(crate) struct RecvArgs {
     /// Memory for events, in progress, queued and free.
     #[arg(long, value_name = "SIZE", value_parser = units::bytes, help_heading = "Workers and memory")]
     pub(crate) memory: Option<u64>,
+    /// Part of it that is touched before the first packet is taken in [default: 64M].
+    #[arg(long, value_name = "SIZE", value_parser = units::bytes, help_heading = "Workers and memory")]
+    pub(crate) prefault: Option<u64>,
     /// Longest event accepted.
     #[arg(long, value_name = "SIZE", value_parser = units::bytes32, help_heading = "Workers and memory")]
     pub(crate) max_event: Option<u32>,
@@ -229,6 +232,9 @@ impl RecvArgs {
         }
         if let Some(memory) = self.memory {
             builder = builder.memory(memory);
+        }
+        if let Some(prefault) = self.prefault {
+            builder = builder.prefault(prefault);
         }
         if let Some(max_event) = self.max_event {
             builder = builder.max_event(max_event);

@@ -4,7 +4,7 @@ use crate::{
     copy::Copier,
     event::Facts,
     pool::{Pool, PoolConfig},
-    size_class::HUGE,
+    size_class::{HUGE, class_of},
 };
 
 fn heap(budget: u64, max_event: u32) -> Heap {
@@ -221,4 +221,38 @@ fn chunks_of_one_class_make_room_for_another() {
     assert_eq!(large.len() as u64, budget / footprint(1 << 20));
     drop(large);
     assert_eq!(used(&mut heap).0, 0);
+}
+
+#[test]
+fn what_was_touched_beforehand_is_used_first_and_is_in_nobodys_way() {
+    let (chunk, large) = (HUGE as u64, 56 << 20);
+    let budget = 3 * footprint(large) + 4 * chunk;
+    let pool = Pool::new(PoolConfig { budget, max_event: 64 << 20 });
+    let mut heap = Heap::new(pool.clone());
+    assert_eq!(heap.prefault(8 * chunk + 1), 8 * chunk);
+    assert_eq!((pool.held(), pool.in_use(), heap.in_use()), (8 * chunk, 0, 0));
+    let small: Vec<_> = (0..3).map(|class| heap.take(1000 << class).expect("fits")).collect();
+    assert_eq!(pool.held(), 8 * chunk, "nothing was allocated");
+    // What is no chunk takes its room …
+    let all: Vec<_> = (0..3).map(|_| heap.take(large).expect("fits")).collect();
+    assert!(pool.held() <= budget);
+    drop((small, all, heap));
+    // … also for others, who ask for it.
+    let (mut heap, mut needy) = (Heap::new(pool.clone()), Heap::new(pool.clone()));
+    let mut trimmed: Vec<_> = std::iter::from_fn(|| pool.pop(class_of(large))).collect();
+    trimmed.drain(..).for_each(|block| pool.discard(block));
+    assert_eq!(pool.held(), 0);
+    assert_eq!(heap.prefault(budget), budget / chunk * chunk);
+    assert!(needy.take(large).is_none());
+    heap.tend();
+    let all: Vec<_> = (0..3).map(|_| needy.take(large).expect("fits")).collect();
+    drop((all, heap, needy));
+    assert_eq!((pool.in_use(), pool.held()), (0, pool.free()));
+}
+
+#[test]
+fn nothing_is_touched_where_there_are_no_chunks() {
+    let mut heap = heap(127 << 20, 1 << 20);
+    assert_eq!(heap.prefault(64 << 20), 0);
+    assert_eq!(used(&mut heap), (0, 0));
 }
