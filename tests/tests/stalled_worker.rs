@@ -29,9 +29,9 @@ use zerocopy::IntoBytes;
 
 const PORT: u16 = 19522;
 /// Entries of each worker's RX ring.
-const RING: u64 = 256;
+const RING: u64 = 512;
 /// Frames that a source takes in hand at once.
-const BATCH: u64 = 64;
+const BATCH: u64 = 256;
 
 const WORKERS: u16 = 4;
 /// Bytes of an event, and the datagrams that it takes at an MTU of 1500.
@@ -40,7 +40,7 @@ const FRAGMENTS: u64 = 14;
 /// Events on each lane while a worker is stalled: ten times as many
 /// datagrams as the queue has frames, so that whatever stays with the stalled
 /// one's would be missed.
-const ROUNDS: u64 = 500;
+const ROUNDS: u64 = 3000;
 
 fn listen(lab: &Lab) -> SocketAddr {
     SocketAddr::new(lab.receiver.address(false), PORT)

@@ -54,10 +54,12 @@ pub struct XdpOptions {
     pub copy: CopyMode,
     /// How workers, queues and sockets belong together.
     pub layout: Layout,
-    /// Entries in each socket's RX ring (a power of two); `None`: 8192, shared
-    /// out among the sockets of a queue. Twice as many frames of 4 KiB as all
-    /// of a queue's rings have entries are its packet memory. A frame beyond
-    /// 3.8 KB takes several entries.
+    /// Entries in each socket's RX ring (a power of two); `None`: 8192
+    /// ([`RX_ENTRIES`](crate::xdp::RX_ENTRIES)), shared out among the sockets
+    /// of a queue. Twice as many frames as all of a queue's rings have entries
+    /// are its packet memory: of 2 KiB up to an MTU of 1770, else of 4 KiB
+    /// ([`frame_len`](crate::xdp::frame_len)). A packet beyond 3.8 KB takes
+    /// several entries.
     pub rx_ring: Option<u32>,
     /// Ask the kernel to poll the NIC from the worker (`SO_PREFER_BUSY_POLL`)
     /// with this many packets per call. Has an effect with zero-copy only.
@@ -68,7 +70,7 @@ pub struct XdpOptions {
     /// memory instead of being copied.
     pub lend: Lend,
     /// Frames of each queue that may be on loan at a time, beyond those that
-    /// receiving needs: 4 KiB each. When none is left, events are copied.
+    /// receiving needs, and as large. When none is left, events are copied.
     /// `None`: 2048.
     pub lend_frames: Option<u32>,
     /// How long to keep trying while the kernel still tears down the queue's
@@ -153,7 +155,8 @@ pub enum Checksum {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Lend {
     /// Where it was measured to cost less than copying: events from
-    /// [`LEND_FROM`] bytes on.
+    /// [`LEND_FROM`] bytes on. On interfaces that pass no such packet nothing
+    /// is set aside.
     #[default]
     Auto,
     /// Every event that is whole in one frame.

@@ -140,7 +140,7 @@ fn no_frame_is_lost_in_many_packets() {
     }
     // Overload: what is lost is counted, and no frame is.
     let mut config = config(&lab, false, 4);
-    config.xdp.rx_ring = Some(64);
+    config.xdp.rx_ring = Some(256);
     let sent = Sent { window: usize::MAX, expect_loss: true, ..Sent::plain(200_000, 100) };
     let run = receive_all(&lab, &config, &sent);
     let counters = run.total();

@@ -203,7 +203,7 @@ impl ReassemblerBuilder {
     /// Whether events that are whole in one packet keep the packet's memory
     /// instead of a copy (AF_XDP). Default: where that was measured to cost
     /// less. Memory for it is set aside beyond the packet memory that
-    /// receiving needs (by default 8 MiB per queue) and beyond
+    /// receiving needs (by default 2048 frames per queue) and beyond
     /// [`Self::memory`]; when consumers hold all of it, events are copied.
     pub fn lend(mut self, lend: Lend) -> Self {
         self.receive.xdp.lend = lend;

@@ -4,7 +4,7 @@
 #[cfg(debug_assertions)]
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use super::{CHUNK, frame::Descriptor};
+use super::{LEAST_CHUNK, frame::Descriptor};
 
 /// Where a frame may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,16 +27,21 @@ enum Place {
 pub(crate) struct Custody {
     #[cfg(debug_assertions)]
     places: Box<[AtomicU8]>,
+    /// Bytes of a frame.
+    #[cfg(debug_assertions)]
+    chunk: usize,
 }
 
 impl Custody {
-    /// All frames are in the worker's hands.
+    /// All frames, of `chunk` bytes each, are in the worker's hands.
     #[cfg_attr(
         not(debug_assertions),
         expect(unused_variables, reason = "release builds keep no account")
     )]
-    pub(crate) fn new(frames: usize) -> Self {
+    pub(crate) fn new(frames: usize, chunk: usize) -> Self {
         Self {
+            #[cfg(debug_assertions)]
+            chunk,
             #[cfg(debug_assertions)]
             places: (0..frames).map(|_| AtomicU8::new(Place::Worker as u8)).collect(),
         }
@@ -73,12 +78,22 @@ impl Custody {
     /// Before it is put where the worker finds it.
     #[inline]
     pub(crate) fn give_back(&self, number: u32) {
-        self.moved(number as usize, Place::Lent, Place::Back, "given back, but not lent");
+        self.moved(
+            number as usize * LEAST_CHUNK,
+            Place::Lent,
+            Place::Back,
+            "given back, but not lent",
+        );
     }
 
     #[inline]
     pub(crate) fn collect(&self, number: u32) {
-        self.moved(number as usize, Place::Back, Place::Reserve, "collected, but not given back");
+        self.moved(
+            number as usize * LEAST_CHUNK,
+            Place::Back,
+            Place::Reserve,
+            "collected, but not given back",
+        );
     }
 
     /// Checks that every frame is with the kernel, in the reserve, with an
@@ -111,7 +126,7 @@ impl Custody {
 
     #[inline]
     fn one<D: Descriptor>(&self, desc: &D, from: Place, to: Place, wrong: &str) {
-        self.moved(desc.address() / CHUNK, from, to, wrong);
+        self.moved(desc.address(), from, to, wrong);
     }
 
     #[cfg_attr(
@@ -119,9 +134,10 @@ impl Custody {
         expect(unused_variables, clippy::unused_self, reason = "release builds keep no account")
     )]
     #[inline]
-    fn moved(&self, frame: usize, from: Place, to: Place, wrong: &str) {
+    fn moved(&self, address: usize, from: Place, to: Place, wrong: &str) {
         #[cfg(debug_assertions)]
         {
+            let frame = address / self.chunk;
             // The rings order the accesses to the frame; this only counts.
             let was = self.places[frame].swap(to as u8, Ordering::Relaxed);
             assert_eq!(was, from as u8, "frame {frame} {wrong}");

@@ -97,7 +97,7 @@ use std::{fmt, marker::PhantomData, sync::Arc};
 
 pub use self::transmit::{CompletionRing, RawCompletion, RawTx, Ready, TxRing};
 
-use super::{CHUNK, custody::Custody, returns::Numbered};
+use super::{LEAST_CHUNK, custody::Custody, returns::Numbered};
 
 /// State of a [`Frame`] that holds nothing and may be posted.
 #[derive(Debug)]
@@ -188,25 +188,31 @@ impl<D: Descriptor> Numbered for Frame<Lent, D> {
     }
 }
 
+/// Where it is, in smallest frames: larger ones have every other number.
 fn number<D: Descriptor>(desc: &D) -> u32 {
-    // A UMEM of 2³² frames would be 16 TiB.
-    (desc.address() / CHUNK) as u32
+    // A UMEM of 2³² frames would be 8 TiB.
+    (desc.address() / LEAST_CHUNK) as u32
 }
 
 /// All frames of a UMEM by number.
 #[derive(Debug)]
-pub(crate) struct Register<D>(Box<[D]>);
+pub(crate) struct Register<D> {
+    descs: Box<[D]>,
+    /// From a number to a place among them.
+    shift: u32,
+}
 
 impl<D: Descriptor> Register<D> {
     /// The frames in order of their addresses.
     pub(crate) fn new(descs: &[D]) -> Self {
-        debug_assert!(descs.iter().map(number).eq(0..descs.len() as u32));
-        Self(descs.into())
+        let shift = descs.get(1).map_or(0, |second| number(second).ilog2());
+        debug_assert!(descs.iter().map(number).eq((0..descs.len() as u32).map(|nth| nth << shift)));
+        Self { descs: descs.into(), shift }
     }
 
-    /// How many there are.
-    pub(crate) fn len(&self) -> usize {
-        self.0.len()
+    /// All numbers are below this.
+    pub(crate) fn numbers(&self) -> usize {
+        self.descs.len() << self.shift
     }
 
     /// The token that was given up for `number`.
@@ -216,7 +222,7 @@ impl<D: Descriptor> Register<D> {
     /// ([`Numbered::into_number`]), and after it.
     #[inline]
     pub(crate) unsafe fn redeem(&self, number: u32) -> Frame<Free, D> {
-        Frame::new(self.0[number as usize])
+        Frame::new(self.descs[(number >> self.shift) as usize])
     }
 }
 

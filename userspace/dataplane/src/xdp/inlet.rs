@@ -77,7 +77,7 @@ struct Poster {
 pub(crate) fn inlets(queue: u32, parts: QueueParts, plan: &Plan, lend_from: usize) -> Vec<Inlet> {
     let QueueParts { memory, frames, fill, sockets, zero_copy, busy_poll } = parts;
     let total = frames.len();
-    let custody = Arc::new(Custody::new(total));
+    let custody = Arc::new(Custody::new(total, plan.chunk));
     let register = Arc::new(Register::new(&frames));
     let mut ring = FillRing::new(fill, Arc::clone(&custody));
     // SAFETY: these are the descriptors of all frames of a new UMEM, each
@@ -94,7 +94,7 @@ pub(crate) fn inlets(queue: u32, parts: QueueParts, plan: &Plan, lend_from: usiz
         let ring = ring.take().expect("not taken yet");
         let batch = Vec::with_capacity(total);
         let poster = Poster { ring, batch, register: Arc::clone(&register) };
-        let hand_back = HandBack::new(total, poster);
+        let hand_back = HandBack::new(register.numbers(), poster);
         Arc::new(SharedFill { hand_back, custody: Arc::clone(&custody) })
     });
     let desk = |reserve: Vec<_>| {

@@ -1,9 +1,9 @@
 //! How workers, RX queues and sockets belong together, and how large the
 //! rings are: pure arithmetic.
 
-use super::{BATCH, CHUNK, chain::MAX_CHAIN};
+use super::{BATCH, CHUNK, LEAST_CHUNK, chain::MAX_CHAIN};
 use crate::{
-    config::{Layout, Lend, ReceiveConfig},
+    config::{LEND_FROM, Layout, Lend, ReceiveConfig},
     error::{SetupError, SetupErrorKind},
 };
 
@@ -16,7 +16,7 @@ const LINK_HEADERS: usize = 14 + 2 * 4;
 /// otherwise. A worker that something else keeps from its core for some
 /// milliseconds loses nothing yet; smaller ones lost every tenth event on a
 /// core shared with the consumer, and were not faster (docs/PERFORMANCE.md).
-const RX_ENTRIES: u32 = 8192;
+pub const RX_ENTRIES: u32 = 8192;
 /// Frames of a queue that may be on loan, unless asked otherwise.
 const LENT: u32 = 2048;
 /// The least that one socket gets.
@@ -41,6 +41,8 @@ pub(crate) struct Plan {
     pub(crate) reserve: u32,
     /// Entries of the fill ring: room for every frame.
     pub(crate) fill_ring: u32,
+    /// Bytes of a frame.
+    pub(crate) chunk: usize,
 }
 
 impl Plan {
@@ -86,12 +88,16 @@ impl Plan {
         let fill_ring = frames.next_power_of_two();
         let reserve = match config.xdp.lend {
             Lend::Off => 0,
+            // No packet holds an event that would be lent; and memory of
+            // which none is lent may be on huge pages.
+            Lend::Auto if (mtu as usize) < LEND_FROM => 0,
             Lend::Auto | Lend::On => {
                 let lend = config.xdp.lend_frames.unwrap_or(LENT);
                 lend.min(LARGEST_RX_RING).div_ceil(sharers)
             }
         };
-        Ok(Self { fan_out, queues, workers, rx_ring, frames, reserve, fill_ring })
+        let chunk = frame_len(mtu);
+        Ok(Self { fan_out, queues, workers, rx_ring, frames, reserve, fill_ring, chunk })
     }
 
     /// Sockets on each queue.
@@ -102,6 +108,11 @@ impl Plan {
     /// Frames of each queue's memory.
     pub(crate) const fn all_frames(&self) -> usize {
         self.frames as usize + self.reserve as usize * self.sockets()
+    }
+
+    /// Bytes of each queue's memory.
+    pub(crate) const fn memory(&self) -> usize {
+        self.all_frames() * self.chunk
     }
 
     /// Workers that have a socket on `queue`.
@@ -127,9 +138,17 @@ impl Plan {
     }
 }
 
+/// Bytes of a frame on an interface of this MTU: 2 KiB where a packet fits
+/// into that beside the kernel's headroom, else 4 KiB, of which a packet may
+/// take several. Small frames take half the memory, and the kernel fills them
+/// sooner (docs/PERFORMANCE.md).
+pub const fn frame_len(mtu: u32) -> usize {
+    if mtu as usize + LINK_HEADERS <= LEAST_CHUNK - HEADROOM { LEAST_CHUNK } else { CHUNK }
+}
+
 /// Frames that the longest packet of this MTU takes.
 const fn frames_per_packet(mtu: u32) -> usize {
-    (mtu as usize + LINK_HEADERS).div_ceil(CHUNK - HEADROOM)
+    (mtu as usize + LINK_HEADERS).div_ceil(frame_len(mtu) - HEADROOM)
 }
 
 fn check_rx_ring(asked: u32) -> Result<u32, SetupError> {
@@ -188,7 +207,11 @@ mod tests {
     fn one_socket_gets_the_measured_sizes() {
         let plan = Plan::new(&config(1, Layout::Auto, None), 1, 1500).expect("plan");
         assert_eq!((plan.fan_out, plan.rx_ring, plan.frames), (false, 8192, 16_384));
+        assert_eq!((plan.reserve, plan.all_frames()), (0, 16_384), "nothing to lend");
+        assert_eq!(plan.memory(), 32 << 20);
+        let plan = Plan::new(&config(1, Layout::Auto, None), 1, 9000).expect("plan");
         assert_eq!((plan.reserve, plan.all_frames()), (2048, 18_432));
+        assert_eq!(plan.memory(), 72 << 20);
     }
 
     #[test]
@@ -203,7 +226,7 @@ mod tests {
             let mut config = config(workers, Layout::Auto, None);
             config.xdp.lend = lend;
             config.xdp.lend_frames = asked;
-            let plan = Plan::new(&config, 1, 1500).expect("plan");
+            let plan = Plan::new(&config, 1, 9000).expect("plan");
             assert_eq!((plan.frames, plan.reserve, plan.all_frames()), (16_384, reserve, all));
         }
     }
@@ -245,7 +268,7 @@ mod tests {
             workers in 1usize..if cfg!(miri) { 9 } else { 200 },
             queues in 1u32..if cfg!(miri) { 5 } else { 70 },
             mtu in 68u32..65_536,
-            ring in proptest::option::of(6u32..13),
+            ring in proptest::option::of(8u32..13),
             layout in proptest::sample::select(
                 vec![Layout::Auto, Layout::QueuePerCore, Layout::FanOut]),
         ) {

@@ -69,7 +69,7 @@ impl<D: Descriptor> Desk<D> {
     ) -> Self {
         reserve.reverse();
         reserve.iter().for_each(|frame| custody.set_aside(frame.desc()));
-        let returns = Returns::new(register.len());
+        let returns = Returns::new(register.numbers());
         Self {
             reserve,
             register,
@@ -184,7 +184,7 @@ mod loom_tests {
             let all = frames + reserve;
             let descs: Vec<_> = (0..all).map(|number| Desc(number * CHUNK)).collect();
             let memory = Arc::new(Memory::heap(all * CHUNK));
-            let custody = Arc::new(Custody::new(all));
+            let custody = Arc::new(Custody::new(all, CHUNK));
             let register = Arc::new(Register::new(&descs));
             // SAFETY: each frame once.
             let mut posted: Vec<_> =

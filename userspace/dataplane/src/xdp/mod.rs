@@ -23,8 +23,8 @@
 //! that the kernel's never get fewer. Events may outlive sockets, workers and
 //! program: what they hold is a mapping of the memory, not the queue.
 //!
-//! The packet memory of a queue (64 MiB, and 8 for lending, unless asked
-//! otherwise) is no part of the memory budget for events.
+//! The packet memory of a queue (unless asked otherwise 32 MiB up to an MTU of
+//! 1770, else 64, and 8 for lending) is no part of the memory budget for events.
 //!
 //! Two layouts:
 //!
@@ -81,11 +81,15 @@ pub(crate) mod transmit;
 mod wait;
 
 pub use chain::MAX_CHAIN;
+pub use layout::{RX_ENTRIES, frame_len};
 pub use receiver::XdpReceiver;
 pub use source::XdpSource;
 
-/// Bytes of one frame: a page, which is what the kernel allows at most, with
-/// huge pages too (`xdp_umem_reg`, net/xdp/xdp_umem.c).
+/// Bytes of a large frame: a page, which is what the kernel allows at most,
+/// with huge pages too (`xdp_umem_reg`, net/xdp/xdp_umem.c).
 const CHUNK: usize = 4096;
+/// Bytes of a small frame: what the kernel allows at least
+/// (`XDP_UMEM_MIN_CHUNK_SIZE`, include/net/xdp_sock.h).
+const LEAST_CHUNK: usize = 2048;
 /// Frames that are taken from the RX rings at once.
-const BATCH: usize = 64;
+const BATCH: usize = 256;

@@ -175,7 +175,7 @@ impl Queue {
             rx: VecDeque::new(),
             rx_size: sizes.rx,
         }));
-        let custody = Arc::new(Custody::new(all));
+        let custody = Arc::new(Custody::new(all, CHUNK));
         let descs: Vec<_> =
             (0..all).map(|index| Desc { address: index * CHUNK, ..Desc::default() }).collect();
         let register = Arc::new(Register::new(&descs));

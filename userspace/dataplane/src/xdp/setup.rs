@@ -15,7 +15,7 @@ use xsk_rs::{
     config::{BindFlags, FrameSize, Interface, LibxdpFlags, QueueSize, SocketConfig, UmemConfig},
 };
 
-use super::{CHUNK, layout::Plan, memory::Memory, rings};
+use super::{layout::Plan, memory::Memory, rings};
 use crate::{
     config::{AttachMode, CopyMode, XdpOptions},
     error::{SetupError, SetupErrorKind},
@@ -108,14 +108,14 @@ fn umem(plan: &Plan, what: &str) -> Result<(Umem, Vec<FrameDesc>), SetupError> {
     };
     let ring = |entries| QueueSize::new(entries).map_err(|error| unsound(error.to_string()));
     let config = UmemConfig::builder()
-        .frame_size(FrameSize::new(CHUNK as u32).map_err(|error| unsound(error.to_string()))?)
+        .frame_size(FrameSize::new(plan.chunk as u32).map_err(|error| unsound(error.to_string()))?)
         .fill_queue_size(ring(plan.fill_ring)?)
         .comp_queue_size(ring(UNUSED_RING)?)
         .build()
         .map_err(|error| unsound(error.to_string()))?;
     let count = u32::try_from(plan.all_frames()).ok().and_then(NonZeroU32::new);
     let frames = count.ok_or_else(|| unsound("no number of frames".into()))?;
-    match huge_pages(plan.all_frames() * CHUNK) {
+    match huge_pages(plan.memory()) {
         _ if plan.reserve > 0 => {
             debug!("{what}: no huge pages: they cannot be mapped twice, as lending needs");
         }
@@ -130,7 +130,7 @@ fn umem(plan: &Plan, what: &str) -> Result<(Umem, Vec<FrameDesc>), SetupError> {
 }
 
 fn memory(umem: &Umem, plan: &Plan, what: &str) -> Result<Memory, SetupError> {
-    let len = plan.all_frames() * CHUNK;
+    let len = plan.memory();
     if plan.reserve == 0 {
         return Ok(Memory::within(umem.clone(), len));
     }

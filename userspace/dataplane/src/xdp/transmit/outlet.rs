@@ -61,7 +61,7 @@ impl<T: RawTx, C: RawCompletion<Desc = T::Desc>> Outlet<T, C> {
         copies: bool,
     ) -> Self {
         let frames = free.len();
-        let custody = Arc::new(Custody::new(frames));
+        let custody = Arc::new(Custody::new(frames, CHUNK));
         Self {
             tx: TxRing::new(tx, Arc::clone(&custody)),
             completion: CompletionRing::new(completion, frames, Arc::clone(&custody)),
