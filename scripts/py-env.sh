@@ -13,21 +13,13 @@ if ! python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
     exit 1
 fi
 
-target=$(cargo metadata --format-version 1 --no-deps --locked |
-    python3 -c 'import json, sys; print(json.load(sys.stdin)["target_directory"])')
+. scripts/venv.sh
 python=$target/python
 env=$python/env
 mkdir -p "$python"
 
-# Made anew for another Python, or other requirements.
-wanted=$(python3 --version; cat bindings-py/requirements.txt bindings-py/notebooks/requirements.txt)
-if [ "$(cat "$python/made-for" 2>/dev/null)" != "$wanted" ]; then
-    rm -rf "$env" "$python/made-for"
-    python3 -m venv "$env"
-    "$env/bin/pip" install --quiet --disable-pip-version-check \
-        --requirement bindings-py/requirements.txt --requirement bindings-py/notebooks/requirements.txt
-    printf '%s\n' "$wanted" >"$python/made-for"
-fi
+WANTED=$(cat bindings-py/requirements.txt bindings-py/notebooks/requirements.txt)
+venv "$env" --requirement bindings-py/requirements.txt --requirement bindings-py/notebooks/requirements.txt
 
 printf '\n=== wheel\n'
 rm -rf "$python/built" "$python/dist"
