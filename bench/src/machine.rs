@@ -50,8 +50,11 @@ pub fn stolen() -> u64 {
     text.split_whitespace().nth(8).and_then(|ticks| ticks.parse().ok()).unwrap_or(0)
 }
 
+/// What benchmarks and plots write.
+const RESULTS: [&str; 3] = ["bench/results", "bench/*.md", "docs/pictures"];
+
 /// The commit of the checkout in the working directory, with a `+` when files
-/// differ from it.
+/// differ from it, results aside.
 pub fn commit() -> String {
     let git = |arguments: &[&str]| {
         let output = Command::new("git").args(arguments).output().ok()?;
@@ -60,7 +63,9 @@ pub fn commit() -> String {
     let Some(commit) = git(&["rev-parse", "--short", "HEAD"]) else {
         return "unknown".to_owned();
     };
-    let clean =
-        git(&["status", "--porcelain", "--untracked-files=no"]).is_some_and(|s| s.is_empty());
+    let others = RESULTS.map(|path| format!(":!{path}"));
+    let status = ["status", "--porcelain", "--untracked-files=no", "--", "."];
+    let clean = git(&[&status[..], &others.each_ref().map(String::as_str)].concat())
+        .is_some_and(|files| files.is_empty());
     format!("{commit}{}", if clean { "" } else { "+" })
 }

@@ -8,6 +8,7 @@ use std::{
 
 use anyhow::{Context, ensure};
 use crossbeam_queue::ArrayQueue;
+use xdpsar_bench::reading;
 use xdpsar_dataplane::{
     CopyMode, Datagram, Ingest, LaneCounters, Lend, ReceiveConfig, SocketOptions, Source, Wait,
     XdpOptions, XdpReceiver, XdpSource,
@@ -56,17 +57,9 @@ impl Work {
     pub(crate) fn on(self, event: Event) {
         match self {
             Self::Count => _ = black_box(event.len()),
-            Self::Read => _ = black_box(sum(&event)),
+            Self::Read => _ = black_box(reading::sum(&event)),
         }
     }
-}
-
-/// Of 64-bit words, so that reading is what it costs.
-#[inline]
-fn sum(bytes: &[u8]) -> u64 {
-    let (words, rest) = bytes.as_chunks::<8>();
-    let words = words.iter().fold(0u64, |sum, word| sum.wrapping_add(u64::from_le_bytes(*word)));
-    rest.iter().fold(words, |sum, byte| sum.wrapping_add(u64::from(*byte)))
 }
 
 /// Who gets the events.

@@ -28,9 +28,9 @@ use std::{
 };
 
 use anyhow::{Context, anyhow, bail};
-use nix::sys::resource::{UsageWho, getrusage};
 use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
+use xdpsar_bench::cpu;
 use xdpsar_tests::Host;
 
 use crate::role::{Counts, Opened};
@@ -46,27 +46,19 @@ pub(crate) struct Mark {
     /// Its threads' CPU time, the kernel's included.
     pub(crate) cpu_s: f64,
     pub(crate) rss_mib: f64,
-    pub(crate) peak_rss_mib: f64,
     pub(crate) counts: Counts,
 }
 
 impl Mark {
     fn take(counts: Counts) -> anyhow::Result<Self> {
         let now = clock_gettime(ClockId::Monotonic);
-        let usage = getrusage(UsageWho::RUSAGE_SELF).context("this process's CPU time")?;
-        let cpu = usage.user_time() + usage.system_time();
         let status = std::fs::read_to_string("/proc/self/status")?;
-        let mib = |name: &str| {
-            let line = status.lines().find_map(|line| line.strip_prefix(name));
-            let kib: Option<f64> =
-                line.and_then(|rest| rest.split_whitespace().next()?.parse().ok());
-            kib.map(|kib| kib / 1024.0).with_context(|| format!("no {name} in /proc/self/status"))
-        };
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib: Option<f64> = line.and_then(|rest| rest.split_whitespace().next()?.parse().ok());
         Ok(Self {
             ns: now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64,
-            cpu_s: cpu.tv_sec() as f64 + cpu.tv_usec() as f64 * 1e-6,
-            rss_mib: mib("VmRSS:")?,
-            peak_rss_mib: mib("VmHWM:")?,
+            cpu_s: cpu::process().as_secs_f64(),
+            rss_mib: kib.context("no VmRSS in /proc/self/status")? / 1024.0,
             counts,
         })
     }

@@ -73,7 +73,7 @@ pub(crate) struct Run {
     pub(crate) receiver_cpu_s_per_gb: f64,
     pub(crate) sender_cpu_s_per_gb: f64,
     pub(crate) receiver_syscalls_per_gb: f64,
-    pub(crate) sender_syscalls_per_gb: Option<f64>,
+    pub(crate) sender_syscalls_per_gb: f64,
     /// At the end of the window.
     pub(crate) receiver_rss_mib: f64,
 }
@@ -90,7 +90,7 @@ impl Course {
     /// # Errors
     /// A contestant's, with its name and what it said.
     pub(crate) fn run(&mut self, case: &Case, times: Times, repeat: usize) -> anyhow::Result<Run> {
-        let mtu = case.sender.mtu;
+        let mtu = case.sender.mtu.min(case.point.mtu());
         let lab = self.labs.entry(mtu).or_insert_with(|| Lab::new(LabConfig { queues: 1, mtu }));
         lab.receiver.offload("gro", case.sender.napi);
         let (mut receiver, _) = Child::start(&lab.receiver, &case.receiver_arguments())?;
@@ -140,7 +140,7 @@ impl Course {
             // Ours are asked for theirs ten times a second: over the whole run.
             receiver_syscalls_per_gb: received.counts.syscalls as f64
                 / (received.counts.bytes as f64 / 1e9),
-            sender_syscalls_per_gb: Some(sending.syscalls / sending.gigabytes),
+            sender_syscalls_per_gb: sending.syscalls / sending.gigabytes,
             receiver_rss_mib: second.rss_mib,
         })
     }

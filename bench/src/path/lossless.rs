@@ -13,6 +13,9 @@ const LOST: f64 = 1e-4;
 const CLOSE: f64 = 1.05;
 /// It begins at the unpaced rate, and gives up below this share of it.
 const LOWEST: f64 = 1.0 / 64.0;
+/// Tries of a rate, of which one has to hold: others have this machine as
+/// well, and take a core away for milliseconds, in which the best loses.
+const TRIES: usize = 3;
 /// A sender that reaches less than this of the rate asked can do no more.
 const IN_TIME: f64 = 0.97;
 
@@ -60,7 +63,13 @@ pub(crate) fn search(
     times: Times,
     repeat: usize,
 ) -> anyhow::Result<Lossless> {
-    let unpaced = course.run(case, times, repeat)?;
+    let mut unpaced = course.run(case, times, repeat)?;
+    for _ in 1..TRIES {
+        let again = course.run(case, times, repeat)?;
+        if again.sent_gbps > unpaced.sent_gbps {
+            unpaced = again;
+        }
+    }
     if is_lossless(&unpaced) {
         return Ok(found(&unpaced, Limit::Sender));
     }
@@ -72,8 +81,10 @@ pub(crate) fn search(
         let point = Point { rate_gbps: Some(rate), ..case.point };
         let paced = Case { point, ..*case };
         let mut outcome = attempt(course, &paced, rate, times, repeat)?;
-        if !matches!(outcome, Outcome::Held(_)) {
-            // Others have this machine as well: once is no answer.
+        for _ in 1..TRIES {
+            if matches!(outcome, Outcome::Held(_)) {
+                break;
+            }
             outcome = attempt(course, &paced, rate, times, repeat)?;
         }
         match outcome {

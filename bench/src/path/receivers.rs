@@ -17,11 +17,10 @@ mod messages;
 mod ours;
 mod recvmmsg;
 
-use anyhow::Context;
 use xdpsar::Lend;
 
 use self::{ours::Path, recvmmsg::Gro};
-use crate::role::{Consumer, Opened, Point};
+use crate::role::{Consumer, Opened, Point, named};
 
 /// What they all receive from.
 const INTERFACE: &str = "vb";
@@ -48,8 +47,16 @@ pub(crate) struct Receiver {
 /// All of them, in the order of the table.
 pub(crate) const ALL: &[Receiver] = &[
     Receiver { name: "drop", makes: Makes::Datagrams, open: |_, _| drop::open() },
-    Receiver { name: "afxdp-release", makes: Makes::Datagrams, open: |_, _| afxdp::open(false) },
-    Receiver { name: "afxdp-copy", makes: Makes::Datagrams, open: |_, _| afxdp::open(true) },
+    Receiver {
+        name: "afxdp-release",
+        makes: Makes::Datagrams,
+        open: |point, _| afxdp::open(false, point),
+    },
+    Receiver {
+        name: "afxdp-copy",
+        makes: Makes::Datagrams,
+        open: |point, _| afxdp::open(true, point),
+    },
     Receiver {
         name: "recvmmsg",
         makes: Makes::Datagrams,
@@ -96,10 +103,7 @@ pub(crate) const ALL: &[Receiver] = &[
 impl Receiver {
     /// The one of that name.
     pub(crate) fn named(name: &str) -> anyhow::Result<&'static Self> {
-        ALL.iter().find(|receiver| receiver.name == name).with_context(|| {
-            let names: Vec<_> = ALL.iter().map(|receiver| receiver.name).collect();
-            format!("no receiver is called {name:?}; there are {}", names.join(", "))
-        })
+        named(ALL, |receiver| receiver.name, "receiver", name)
     }
 
     /// Opens it in this process's network namespace: its ports are bound when

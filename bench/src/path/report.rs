@@ -37,7 +37,7 @@ pub(crate) struct Row {
     pub(crate) receiver_cpu_s_per_gb: f64,
     pub(crate) sender_cpu_s_per_gb: f64,
     pub(crate) receiver_syscalls_per_gb: f64,
-    pub(crate) sender_syscalls_per_gb: Option<f64>,
+    pub(crate) sender_syscalls_per_gb: f64,
     pub(crate) receiver_rss_mib: f64,
 }
 
@@ -71,9 +71,11 @@ impl Report {
     /// With what an earlier part has measured; of what is in both, this one
     /// counts.
     pub(crate) fn after(mut self, earlier: Self) -> Self {
-        for (ours, theirs) in
-            [(&mut self.commit, earlier.commit), (&mut self.machine, earlier.machine)]
-        {
+        for (ours, theirs) in [
+            (&mut self.commit, earlier.commit),
+            (&mut self.machine, earlier.machine),
+            (&mut self.command, earlier.command),
+        ] {
             if *ours != theirs {
                 *ours = format!("{theirs}; {ours}");
             }
@@ -105,7 +107,7 @@ impl Report {
                 receiver_cpu_s_per_gb: of(|run| run.receiver_cpu_s_per_gb)[1],
                 sender_cpu_s_per_gb: of(|run| run.sender_cpu_s_per_gb)[1],
                 receiver_syscalls_per_gb: of(|run| run.receiver_syscalls_per_gb)[1],
-                sender_syscalls_per_gb: if_any(|run| run.sender_syscalls_per_gb),
+                sender_syscalls_per_gb: of(|run| run.sender_syscalls_per_gb)[1],
                 receiver_rss_mib: of(|run| run.receiver_rss_mib)[1],
                 entry,
             }

@@ -1,13 +1,25 @@
 //! What a contestant is, on either side of the cable.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::{
+    net::{Ipv4Addr, SocketAddr, SocketAddrV4},
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+};
 
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
+use xdpsar_bench::reading;
 use xdpsar_wire::datagram::LB_RE_HEADER_LEN;
 
-/// Where every datagram goes, at the receiver's address.
+/// Addresses of the two hosts of a lab.
+pub(crate) const SENDER: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
+pub(crate) const RECEIVER: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 2);
+/// The receiver's port.
 pub(crate) const PORT: u16 = 19522;
+/// Where every datagram goes.
+pub(crate) const TO: SocketAddr = SocketAddr::V4(SocketAddrV4::new(RECEIVER, PORT));
+
+/// IPv4 and UDP header.
+pub(crate) const IP_UDP: usize = 28;
 
 /// Totals since a contestant was opened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,6 +103,11 @@ impl Point {
         self.event.div_ceil(self.share())
     }
 
+    /// MTU of the cable: what most have, where that is enough.
+    pub(crate) fn mtu(&self) -> u32 {
+        if self.datagram + IP_UDP <= 1500 { 1500 } else { 9000 }
+    }
+
     /// Event bytes in so many datagrams: of all events alike.
     pub(crate) fn bytes_in(&self, datagrams: u64) -> u64 {
         // In 128 bits: 10⁹ datagrams of events of 10⁸ bytes do not fit 64.
@@ -123,16 +140,25 @@ impl Consumer {
     pub(crate) fn consume(self, event: &[u8]) {
         match self {
             Self::Count => _ = std::hint::black_box(event.len()),
-            Self::Read => _ = std::hint::black_box(sum(event)),
+            Self::Read => _ = std::hint::black_box(reading::sum(event)),
         }
     }
 }
 
-#[inline]
-fn sum(bytes: &[u8]) -> u64 {
-    let (words, rest) = bytes.as_chunks::<8>();
-    let words = words.iter().fold(0u64, |sum, word| sum.wrapping_add(u64::from_le_bytes(*word)));
-    rest.iter().fold(words, |sum, byte| sum.wrapping_add(u64::from(*byte)))
+/// The one of `all` that is called `name`.
+///
+/// # Errors
+/// There is none; which there are, each a `what`.
+pub(crate) fn named<'a, T>(
+    all: &'a [T],
+    name_of: impl Fn(&T) -> &str,
+    what: &str,
+    name: &str,
+) -> anyhow::Result<&'a T> {
+    all.iter().find(|one| name_of(one) == name).with_context(|| {
+        let names: Vec<_> = all.iter().map(name_of).collect();
+        format!("no {what} is called {name:?}; there are {}", names.join(", "))
+    })
 }
 
 /// The consumer of a receiver of events.

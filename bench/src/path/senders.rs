@@ -8,18 +8,14 @@
 mod live;
 mod ours;
 
-use anyhow::Context;
 use xdpsar::SendBackend::{Gso, Mmsg, Xdp};
 
-use crate::role::{Opened, Point};
-
-/// IPv4 and UDP header.
-const IP_UDP: usize = 28;
+use crate::role::{IP_UDP, Opened, Point, named};
 
 /// One that sends.
 pub(crate) struct Sender {
     pub(crate) name: &'static str,
-    /// MTU of the cable that it needs.
+    /// MTU of the cable at most.
     pub(crate) mtu: u32,
     /// Whether its frames reach an interface only where that has an XDP
     /// program, or GRO.
@@ -44,10 +40,7 @@ pub(crate) const ALL: &[Sender] = &[
 impl Sender {
     /// The one of that name.
     pub(crate) fn named(name: &str) -> anyhow::Result<&'static Self> {
-        ALL.iter().find(|sender| sender.name == name).with_context(|| {
-            let names: Vec<_> = ALL.iter().map(|sender| sender.name).collect();
-            format!("no sender is called {name:?}; there are {}", names.join(", "))
-        })
+        named(ALL, |sender| sender.name, "sender", name)
     }
 
     /// Whether such datagrams fit its cable.

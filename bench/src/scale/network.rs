@@ -1,7 +1,10 @@
 //! What is measured by [bursts](crate::burst): sockets, lanes, UDP ports.
 
 use anyhow::Context;
-use xdpsar_dataplane::{Layout, Lend, SocketSource, XdpOptions};
+use xdpsar_dataplane::{
+    Layout, Lend, SocketSource, XdpOptions,
+    xdp::{RX_ENTRIES, frame_len},
+};
 use xdpsar_tests::{Lab, LabConfig};
 
 use crate::{
@@ -14,8 +17,6 @@ use crate::{
 const EVENTS_OF_8: Burst = Burst { events: 128, fragments: 8, event: 8 * PAYLOAD };
 /// As many, each an event.
 const SINGLES: Burst = Burst { events: 1024, fragments: 1, event: 256 };
-/// Entries of all RX rings of a fanned-out queue.
-const RX_ENTRIES: u32 = 2048;
 
 /// How sockets and queues belong together.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -41,10 +42,12 @@ impl Arrangement {
 
     fn open(self, sockets: u16) -> anyhow::Result<Point<'static>> {
         let queues = if self == Self::FanOut { 1 } else { sockets.into() };
+        let rx_ring =
+            if self == Self::Queues { RX_ENTRIES } else { RX_ENTRIES / u32::from(sockets) };
         let lab = Lab::new(LabConfig { queues, mtu: MTU });
         let options = XdpOptions {
             layout: if self == Self::FanOut { Layout::FanOut } else { Layout::QueuePerCore },
-            rx_ring: (self == Self::SmallQueues).then(|| RX_ENTRIES / u32::from(sockets)),
+            rx_ring: Some(rx_ring),
             lend: Lend::Off,
             ..XdpOptions::default()
         };
@@ -57,9 +60,9 @@ impl Arrangement {
             of: "sockets",
             per: "datagram",
         };
-        // Twice as many frames as entries, whatever the arrangement.
-        let rings = if self == Self::Queues { queues } else { 1 };
-        let memory_mib = f64::from(rings * 2 * RX_ENTRIES) * 4.0 / 1024.0;
+        // Twice as many frames as entries.
+        let memory = u32::from(sockets) as usize * 2 * rx_ring as usize * frame_len(MTU);
+        let memory_mib = memory as f64 / f64::from(1 << 20);
         Ok(Point {
             key,
             measure: Box::new(move || {

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
+use xdpsar_bench::cpu;
 
 use crate::{
     contestant::{Contestant, Sends},
@@ -34,7 +34,7 @@ pub(crate) struct Outcome {
 pub(crate) fn run(sender: &mut dyn Sends, bytes: usize, least: Duration) -> anyhow::Result<Run> {
     // The clock would cost a part of what a small event does.
     let between_looks = (100_000 / bytes).max(1);
-    let (calls, cpu, start) = (sender.calls(), cpu_time(), Instant::now());
+    let (calls, cpu, start) = (sender.calls(), cpu::thread(), Instant::now());
     let mut events = 0;
     let elapsed = loop {
         for _ in 0..between_looks {
@@ -46,18 +46,12 @@ pub(crate) fn run(sender: &mut dyn Sends, bytes: usize, least: Duration) -> anyh
             break elapsed.as_secs_f64();
         }
     };
-    let (cpu, calls) = (cpu_time() - cpu, sender.calls() - calls);
+    let (cpu, calls) = (cpu::thread().saturating_sub(cpu), sender.calls() - calls);
     let gigabytes = events as f64 * bytes as f64 / 1e9;
     Ok(Run {
         events_per_s: events as f64 / elapsed,
         gbps: gigabytes * 8.0 / elapsed,
-        cpu_s_per_gb: cpu / gigabytes,
+        cpu_s_per_gb: cpu.as_secs_f64() / gigabytes,
         calls_per_gb: calls as f64 / gigabytes,
     })
-}
-
-/// Seconds that this thread has run, in user space and in the kernel.
-fn cpu_time() -> f64 {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    time.tv_sec as f64 + time.tv_nsec as f64 * 1e-9
 }

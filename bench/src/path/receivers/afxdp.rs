@@ -20,7 +20,7 @@ use self::queue::{Frame, Queue};
 use crate::{
     programs::Programs,
     receivers::INTERFACE,
-    role::{Counts, Opened, PORT, Tally},
+    role::{Counts, Opened, PORT, Point, Tally},
 };
 
 /// Ethernet, IPv4, UDP, LB and RE header.
@@ -33,11 +33,11 @@ const NAP: Duration = Duration::from_micros(50);
 const SLEEP: Duration = Duration::from_millis(100);
 
 /// With `copy`, payloads are copied; else nobody looks at them.
-pub(super) fn open(copy: bool) -> anyhow::Result<Opened> {
+pub(super) fn open(copy: bool, point: &Point) -> anyhow::Result<Opened> {
     let mut programs = Programs::load("forward", |loader| {
         loader.override_global("PORT", &PORT, true);
     })?;
-    let mut queue = Queue::open(INTERFACE)?;
+    let mut queue = Queue::open(INTERFACE, point.mtu())?;
     let mut sockets: aya::maps::XskMap<_> = programs.map("XSKS")?;
     sockets.set(0, queue.socket(), 0)?;
     programs.attach(INTERFACE)?;

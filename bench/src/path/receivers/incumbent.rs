@@ -1,20 +1,18 @@
 //! The incumbent's receiver ([`xdpsar_bench::incumbent`]), and a consumer.
 
 use std::{
-    net::{Ipv4Addr, SocketAddr},
     sync::{Arc, atomic::Ordering},
     thread,
 };
 
 use xdpsar_bench::incumbent::{Guard, Receiver, Timeout};
 
-use crate::role::{Consumer, Counts, Opened, PORT, Point, Tally, needed};
+use crate::role::{Consumer, Counts, Opened, Point, TO, Tally, needed};
 
 pub(super) fn open(point: &Point, consumer: Option<Consumer>) -> anyhow::Result<Opened> {
     let consumer = needed(consumer)?;
-    let listen = SocketAddr::from((Ipv4Addr::new(10, 77, 0, 2), PORT));
     // To sleep where there is nothing to do is what it was meant to do.
-    let receiver = Arc::new(Receiver::open(&[listen], Timeout::Renewed)?);
+    let receiver = Arc::new(Receiver::open(&[TO], Timeout::Renewed)?);
     let consumed = Arc::new(Tally::default());
     let (runner, tally) = (Arc::clone(&receiver), Arc::clone(&consumed));
     let run = move |stop: &std::sync::atomic::AtomicBool| {

@@ -1,7 +1,6 @@
 //! What users run: workers that put events together, and a consumer.
 
 use std::{
-    net::{Ipv4Addr, SocketAddr},
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
@@ -9,10 +8,13 @@ use std::{
 use anyhow::ensure;
 use xdpsar::{Backend, LaneMode, Lend, Overflow, Reassembler, RecvTimeoutError, SocketOptions};
 
-use crate::role::{Consumer, Counts, Opened, PORT, Point, Tally, needed};
+use crate::role::{Consumer, Counts, Opened, Point, TO, Tally, needed};
 
 /// Events that the consumer takes at a time.
 const BATCH: usize = 64;
+/// Touched before the first packet, as the memory of the bare loops is: this
+/// is about packets on their way, not about a receiver's first second.
+const PREFAULT: u64 = 256 << 20;
 /// How long it waits for one before it looks whether it is to end.
 const NAP: Duration = Duration::from_millis(20);
 
@@ -37,11 +39,10 @@ pub(super) fn open(
     consumer: Option<Consumer>,
 ) -> anyhow::Result<Opened> {
     let consumer = needed(consumer)?;
-    let listen = SocketAddr::from((Ipv4Addr::new(10, 77, 0, 2), PORT));
     // Worker and consumer have one core between them: where the worker
     // dropped what the consumer has had no chance to take, it would be the
     // scheduler that is measured.
-    let builder = Reassembler::builder(listen).overflow(Overflow::Block);
+    let builder = Reassembler::builder(TO).overflow(Overflow::Block).prefault(PREFAULT);
     let builder = match path {
         Path::Xdp { workers, lend } => {
             let builder = builder.backend(Backend::Xdp).lend(lend).workers(workers);

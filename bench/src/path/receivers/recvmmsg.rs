@@ -1,7 +1,7 @@
 //! Bare loops: datagrams are received and counted, and nothing else is done.
 
 use std::{
-    net::{Ipv4Addr, UdpSocket},
+    net::UdpSocket,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
@@ -9,7 +9,7 @@ use std::{
 use nix::sys::socket::{setsockopt, sockopt};
 
 use super::messages::Messages;
-use crate::role::{Counts, Opened, PORT, Point, Tally};
+use crate::role::{Counts, Opened, Point, TO, Tally};
 
 /// As everybody's in the same run.
 const SOCKET_BUFFER: usize = 32 << 20;
@@ -28,7 +28,7 @@ pub(super) enum Gro {
 }
 
 pub(super) fn open(gro: Gro, point: &Point) -> anyhow::Result<Opened> {
-    let socket = UdpSocket::bind((Ipv4Addr::new(10, 77, 0, 2), PORT))?;
+    let socket = UdpSocket::bind(TO)?;
     setsockopt(&socket, sockopt::RcvBufForce, &SOCKET_BUFFER)?;
     setsockopt(&socket, sockopt::UdpGroSegment, &(gro == Gro::Yes))?;
     socket.set_read_timeout(Some(NAP))?;

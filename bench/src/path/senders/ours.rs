@@ -1,25 +1,20 @@
 //! What users run: one event after the other from the caller's thread.
 
-use std::{
-    net::{Ipv4Addr, SocketAddr},
-    sync::{Arc, atomic::Ordering},
-};
+use std::sync::{Arc, atomic::Ordering};
 
 use anyhow::Context;
 use xdpsar::{Segmenter, SendBackend, Ticks};
 use xdpsar_bench::fragment::DATA_ID;
 use xdpsar_wire::datagram::LB_RE_HEADER_LEN;
 
-use super::IP_UDP;
-use crate::role::{Counts, Opened, PORT, Point, Tally};
+use crate::role::{Counts, IP_UDP, Opened, Point, TO, Tally};
 
 /// By `backend` and no other.
 pub(super) fn open(backend: SendBackend, point: &Point) -> anyhow::Result<Opened> {
-    let to = SocketAddr::from((Ipv4Addr::new(10, 77, 0, 2), PORT));
     // The segmenter's rate counts IP datagrams.
     let headers = (LB_RE_HEADER_LEN + IP_UDP) * point.fragments();
     let on_wire = (point.event + headers) as f64 / point.event as f64;
-    let mut segmenter = Segmenter::builder(to)
+    let mut segmenter = Segmenter::builder(TO)
         .mtu(u32::try_from(point.datagram + IP_UDP)?)
         .data_id(DATA_ID)
         .ticks(Ticks::EventNumber)

@@ -8,14 +8,12 @@ use std::{
 };
 
 use anyhow::{Context, ensure};
+use xdpsar_dataplane::xdp::{RX_ENTRIES, frame_len};
 use xsk_rs::{
     FillQueue, FrameDesc, RxQueue, Socket, Umem,
     config::{BindFlags, FrameSize, LibxdpFlags, QueueSize, SocketConfig, UmemConfig},
 };
 
-const CHUNK: u32 = 4096;
-/// As our receiver has it.
-const RX_RING: u32 = 8192;
 const BATCH: usize = 64;
 /// Nothing is sent, but xsk-rs makes the rings.
 const UNUSED_RING: u32 = 64;
@@ -55,17 +53,18 @@ impl Frame<'_> {
 
 impl Queue {
     /// The socket of the first RX queue of `interface`, which has no other.
-    pub(super) fn open(interface: &str) -> anyhow::Result<Self> {
-        let frames = 2 * RX_RING;
+    /// Packets are of this MTU at most.
+    pub(super) fn open(interface: &str, mtu: u32) -> anyhow::Result<Self> {
+        let frames = 2 * RX_ENTRIES;
         let config = UmemConfig::builder()
-            .frame_size(FrameSize::new(CHUNK)?)
+            .frame_size(FrameSize::new(u32::try_from(frame_len(mtu))?)?)
             .fill_queue_size(QueueSize::new(frames)?)
             .comp_queue_size(QueueSize::new(UNUSED_RING)?)
             .build()?;
         let count = NonZeroU32::new(frames).context("no frames")?;
         let (umem, frames) = Umem::new(config, count, false).context("making packet memory")?;
         let config = SocketConfig::builder()
-            .rx_queue_size(QueueSize::new(RX_RING)?)
+            .rx_queue_size(QueueSize::new(RX_ENTRIES)?)
             .tx_queue_size(QueueSize::new(UNUSED_RING)?)
             .libxdp_flags(LibxdpFlags::XSK_LIBXDP_FLAGS_INHIBIT_PROG_LOAD)
             .bind_flags(

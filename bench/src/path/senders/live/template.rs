@@ -1,14 +1,10 @@
 //! The frame that all frames begin as: a full datagram of an event.
 
-use std::net::Ipv4Addr;
-
 use anyhow::{Context, ensure};
 use xdpsar_bench::fragment;
 
-use crate::role::{PORT, Point};
+use crate::role::{PORT, Point, RECEIVER, SENDER};
 
-const FROM: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
-const TO: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 2);
 const FROM_PORT: u16 = 40_000;
 const ETHERNET: usize = 14;
 const IP: usize = 20;
@@ -39,7 +35,7 @@ impl Template {
         frame.extend([0x08, 0x00]);
         // Not to be fragmented, 64 hops.
         frame.extend([0x45, 0, 0, 0, 0, 0, 0x40, 0, 64, PROTOCOL_UDP, 0, 0]);
-        frame.extend([FROM.octets(), TO.octets()].concat());
+        frame.extend([SENDER.octets(), RECEIVER.octets()].concat());
         frame.extend([FROM_PORT.to_be_bytes(), PORT.to_be_bytes(), [0; 2], [0; 2]].concat());
         frame.extend(fragment::header(0, u32::try_from(point.event)?, 0, 0, 0));
         frame.extend((0..point.share()).map(|index| index as u8));
@@ -61,7 +57,7 @@ impl Template {
     /// event's last.
     pub(super) fn udp_sums(&self) -> [u32; 2] {
         [self.frame.len() - PAYLOAD, self.last].map(|payload| {
-            let addresses = words(&[FROM.octets(), TO.octets()].concat());
+            let addresses = words(&[SENDER.octets(), RECEIVER.octets()].concat());
             // Both in the pseudo-header and in the header.
             let len = 2 * (UDP + payload) as u32;
             let datagram = words(&self.frame[ETHERNET + IP..PAYLOAD + payload]);
@@ -76,17 +72,18 @@ fn words(bytes: &[u8]) -> u32 {
     bytes.chunks(2).map(word).sum()
 }
 
-/// The hardware address of [`TO`], as the kernel has learnt it.
+/// The hardware address of [`RECEIVER`], as the kernel has learnt it.
 fn neighbour(interface: &str) -> anyhow::Result<String> {
     // Address, type, flags, hardware address, mask, interface; of the
     // namespace that this thread is in.
     let table = std::fs::read_to_string("/proc/thread-self/net/arp")?;
     let known = table.lines().find_map(|line| {
         let fields: Vec<_> = line.split_whitespace().collect();
-        let is_it = fields.first() == Some(&TO.to_string().as_str());
+        let is_it = fields.first() == Some(&RECEIVER.to_string().as_str());
         (is_it && fields.last() == Some(&interface)).then(|| fields[3].to_owned())
     });
-    known.with_context(|| format!("{TO} is no neighbour on {interface} so far: ping it first"))
+    known
+        .with_context(|| format!("{RECEIVER} is no neighbour on {interface} so far: ping it first"))
 }
 
 fn mac(text: &str) -> anyhow::Result<[u8; 6]> {
