@@ -38,7 +38,7 @@ test-fast: ## unit tests only: no network, no privileges, seconds
 	$(DEPS) rust build
 	$(CARGO) test --locked --workspace --lib --bins
 
-bench: ## the whole path against ceilings and rivals over a veth pair, into bench/PATH.md (as root; 25 minutes; BENCH='--quick': 2, printed)
+bench: ## the whole path against ceilings and rivals over a veth pair, into bench/PATH.md (as root; 22 minutes; BENCH='--quick': 2, printed)
 	$(DEPS) rust build net
 	$(CARGO) build --release --locked --package xdpsar-bench --bin bench-path
 	$(CARGO) run --release --locked --quiet --package xdpsar-bench --bin bench-path -- $(or $(BENCH),--json bench/results/path.json --markdown bench/PATH.md)
@@ -58,7 +58,7 @@ bench-handoff: ## from workers to consumers: ns per item against other queues, a
 	$(CARGO) build --release --locked --package xdpsar-bench --bin bench-handoff
 	$(CARGO) run --release --locked --quiet --package xdpsar-bench --bin bench-handoff -- $(BENCH_HANDOFF)
 
-bench-latency: ## from the last fragment on the wire to the consumer's hands, by how threads wait (as root; 5 minutes; BENCH_LATENCY='--quick': 40 s)
+bench-latency: ## from the last fragment on the wire to the consumer's hands, by how threads wait (as root; 2 minutes; BENCH_LATENCY='--quick': 40 s)
 	$(DEPS) rust build net
 	$(CARGO) build --release --locked --package xdpsar-bench --bin bench-latency
 	$(CARGO) run --release --locked --quiet --package xdpsar-bench --bin bench-latency -- $(BENCH_LATENCY)
@@ -77,7 +77,7 @@ bench-py: ## what Python costs: a call, an event, an array, threads (half a minu
 	$(DEPS) rust build python
 	@sh scripts/bench-py.sh $(BENCH_PY)
 
-bench-report: bench bench-latency bench-scale plots ## all tables and pictures of docs/PERFORMANCE.md, anew (as root; 35 minutes)
+bench-report: bench bench-latency bench-scale plots ## all tables and pictures of docs/PERFORMANCE.md, anew (as root; half an hour)
 
 bench-scale: ## what more costs: workers, sockets, lanes, events in progress, consumers (as root; 4 minutes; BENCH_SCALE='--quick': less)
 	$(DEPS) rust build net
