@@ -28,7 +28,8 @@ pub(crate) struct Arguments {
     /// Lengths of events; `fragment` for what fills one datagram.
     #[arg(long, value_name = "BYTES,…", value_delimiter = ',')]
     event: Vec<Event>,
-    /// Interleaved repetitions of each run; the table shows medians.
+    /// Interleaved repetitions of each run, three times as many of those that
+    /// a verdict rests on; the tables show medians.
     #[arg(long, default_value_t = 3)]
     pub(crate) repeats: usize,
     /// A few points, once each, and shorter.

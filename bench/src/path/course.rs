@@ -181,7 +181,7 @@ impl Window {
 }
 
 impl Case {
-    fn entry(&self) -> Entry {
+    pub(crate) fn entry(&self) -> Entry {
         Entry {
             contestant: self.receiver.name.to_owned(),
             consumer: self.consumer,

@@ -45,7 +45,7 @@ use xdpsar_tests::privilege;
 
 use crate::{
     arguments::{Arguments, Role, When},
-    course::{Course, RECEIVER_CORE, SENDER_CORE, Times},
+    course::{Case, Course, RECEIVER_CORE, SENDER_CORE, Times},
     receivers::Receiver,
     report::Report,
     senders::Sender,
@@ -54,6 +54,8 @@ use crate::{
 /// Of a run that counts, and of one that is to be quick.
 const TIMES: Times =
     Times { warm_up: Duration::from_millis(200), window: Duration::from_millis(400) };
+/// What a verdict rests on is run so many times as often as the rest.
+const JUDGED: usize = 3;
 const QUICK: Times =
     Times { warm_up: Duration::from_millis(150), window: Duration::from_millis(250) };
 
@@ -95,8 +97,10 @@ fn measure(arguments: &Arguments) -> anyhow::Result<Report> {
     if arguments.lossless != When::Only {
         for group in share(&selection.groups()?, arguments.part) {
             // Interleaved: what disturbs the machine for a while disturbs all.
-            for repeat in 0..repeats {
-                for case in &group.cases {
+            let judged = if arguments.quick { repeats } else { JUDGED * repeats };
+            for repeat in 0..judged {
+                let rest = |case: &&Case| repeat < repeats || target::is_judged(&case.entry());
+                for case in group.cases.iter().filter(rest) {
                     let run = course.run(case, times, repeat)?;
                     eprintln!("{case}: {:.2} Gb/s, {:.3} Mpps", run.gbps, run.mpps);
                     report.runs.push(run);

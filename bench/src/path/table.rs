@@ -42,12 +42,19 @@ pub(crate) fn markdown(report: &Report) -> String {
 
 fn write(text: &mut String, report: &Report) -> fmt::Result {
     let rows = report.rows();
-    let repeats = rows.iter().map(|row| row.runs).max().unwrap_or(0);
+    let repeats = |judged| {
+        let of = rows.iter().filter(|row| target::is_judged(&row.entry) == judged);
+        of.map(|row| row.runs).max().unwrap_or(0)
+    };
     writeln!(text, "# The whole path, measured\n\n{ABOUT}")?;
     writeln!(
         text,
-        "{}. Commit {}. Runs of each: {repeats}. `make bench BENCH='{}'`",
-        report.machine, report.commit, report.command
+        "{}. Commit {}. Runs of each: {}; of what a share below rests on, {}. `make bench BENCH='{}'`",
+        report.machine,
+        report.commit,
+        repeats(false),
+        repeats(true),
+        report.command
     )?;
     writeln!(text, "{}\n", cycles())?;
     write_targets(text, report)?;
@@ -68,7 +75,11 @@ fn cycles() -> &'static str {
 }
 
 fn write_targets(text: &mut String, report: &Report) -> fmt::Result {
-    writeln!(text, "## Targets\n")?;
+    writeln!(
+        text,
+        "## Targets\n\n\
+         Shares: median (lowest–highest) of ratios, each of two runs that followed each other closely.\n"
+    )?;
     for target in target::judge(report) {
         let (met, missed): (Vec<_>, Vec<_>) = target.verdicts.iter().partition(|v| v.met);
         let list = |verdicts: Vec<&Verdict>| match verdicts.is_empty() {

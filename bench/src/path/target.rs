@@ -1,7 +1,9 @@
 //! What is asked for, and who meets it.
 
+use xdpsar_bench::spread::spread;
+
 use crate::{
-    course::Entry,
+    course::{Entry, Run},
     lossless::Limit,
     plan::COMPARED_AT,
     report::{LosslessRow, Report, Row},
@@ -30,33 +32,66 @@ pub(crate) struct Verdict {
     pub(crate) met: bool,
 }
 
+/// A share of what a bare loop takes in, which ours is to take in.
+struct Share {
+    description: &'static str,
+    ours: &'static str,
+    bare: &'static str,
+    least: f64,
+    /// Where.
+    asked: fn(&Entry) -> bool,
+}
+
+const SHARES: [Share; 3] = [
+    Share {
+        description: "AF_XDP with reassembly: ≥ 95 % of receiving, copying once and releasing \
+                      (100 KB, counted)",
+        ours: "xdp-1",
+        bare: "afxdp-copy",
+        least: 0.95,
+        asked: |entry| {
+            entry.event == COMPARED_AT
+                && match entry.sender.as_str() {
+                    "live" => entry.datagram >= SMALL,
+                    // By sockets: what its frames are like is the kernel's doing.
+                    "gso" | "mmsg" => entry.datagram == JUMBO,
+                    _ => false,
+                }
+        },
+    },
+    Share {
+        description: "events of one fragment, lent: ≥ 95 % of receiving and releasing (counted)",
+        ours: "xdp-lent",
+        bare: "afxdp-release",
+        least: 0.95,
+        asked: |entry| {
+            entry.event < entry.datagram && entry.sender == "live" && entry.datagram >= SMALL
+        },
+    },
+    Share {
+        description: "socket path: ≥ 90 % of a bare GRO loop (100 KB, counted)",
+        ours: "socket",
+        bare: "gro",
+        least: 0.90,
+        asked: |entry| entry.event == COMPARED_AT,
+    },
+];
+
+/// Whether a share rests on what is measured of it: then a few runs are too few.
+pub(crate) fn is_judged(entry: &Entry) -> bool {
+    SHARES
+        .iter()
+        .any(|share| (share.asked)(entry) && (share.is_ours(entry) || share.is_bare(entry)))
+}
+
 /// All targets.
 pub(crate) fn judge(report: &Report) -> Vec<Target> {
-    let measured = Measured { rows: report.rows(), lossless: report.lossless_rows() };
-    vec![
-        Target {
-            description: "AF_XDP with reassembly: ≥ 95 % of receiving, copying once and releasing \
-                          (100 KB, counted)",
-            verdicts: measured.shares("xdp-1", "afxdp-copy", 0.95, |row| {
-                row.entry.event == COMPARED_AT
-                    && match row.entry.sender.as_str() {
-                        "live" => row.entry.datagram >= SMALL,
-                        // By sockets: what its frames are like is the kernel's doing.
-                        "gso" | "mmsg" => row.entry.datagram == JUMBO,
-                        _ => false,
-                    }
-            }),
-        },
-        Target {
-            description: "events of one fragment, lent: ≥ 95 % of receiving and releasing (counted)",
-            verdicts: measured.shares("xdp-lent", "afxdp-release", 0.95, |row| {
-                row.entry.sender == "live" && row.entry.datagram >= SMALL
-            }),
-        },
-        Target {
-            description: "socket path: ≥ 90 % of a bare GRO loop (100 KB, counted)",
-            verdicts: measured.shares("socket", "gro", 0.90, |row| row.entry.event == COMPARED_AT),
-        },
+    let measured =
+        Measured { runs: &report.runs, rows: report.rows(), lossless: report.lossless_rows() };
+    let shares = SHARES
+        .iter()
+        .map(|share| Target { description: share.description, verdicts: measured.shares(share) });
+    let rivalries = [
         Target {
             description: "datagrams up to 1400 B: ≥ 10 × the incumbent's lossless rate or, where \
                           the sender is the limit, ≤ 1/10 of its CPU-s/GB",
@@ -84,41 +119,50 @@ pub(crate) fn judge(report: &Report) -> Vec<Target> {
                 },
             ),
         },
-    ]
+    ];
+    shares.chain(rivalries).collect()
 }
 
-struct Measured {
+impl Share {
+    fn is_ours(&self, entry: &Entry) -> bool {
+        entry.contestant == self.ours && entry.consumer == Some(Consumer::Count)
+    }
+
+    fn is_bare(&self, entry: &Entry) -> bool {
+        entry.contestant == self.bare
+    }
+}
+
+struct Measured<'a> {
+    runs: &'a [Run],
     rows: Vec<Row>,
     lossless: Vec<LosslessRow>,
 }
 
-impl Measured {
-    /// Of `bare`'s datagrams per second, what `ours` has that counts events.
-    fn shares(
-        &self,
-        ours: &str,
-        bare: &str,
-        least: f64,
-        asked: impl Fn(&Row) -> bool,
-    ) -> Vec<Verdict> {
-        let rows = self.rows.iter().filter(|row| {
-            row.entry.contestant == ours
-                && row.entry.consumer == Some(Consumer::Count)
-                && asked(row)
-        });
+impl Measured<'_> {
+    /// Of the bare loop's datagrams per second, what ours has: the median of
+    /// ratios, each of two runs that followed each other closely.
+    fn shares(&self, share: &Share) -> Vec<Verdict> {
+        let asked = |row: &&Row| share.is_ours(&row.entry) && (share.asked)(&row.entry);
         let verdict = |row: &Row| {
-            let share = row.mpps / self.bare(bare, &row.entry)?.mpps;
+            let bare = &self.bare(share.bare, &row.entry)?.entry;
+            let ratio = |run: &Run| {
+                let beside = |other: &&Run| other.entry == *bare && other.repeat == run.repeat;
+                self.runs.iter().find(beside).map(|bare| run.mpps / bare.mpps)
+            };
+            let ours = self.runs.iter().filter(|run| run.entry == row.entry);
+            let ratios: Vec<_> = ours.filter_map(ratio).collect();
+            if ratios.is_empty() {
+                return None;
+            }
+            let [low, median, high] = spread(ratios).map(|ratio| 100.0 * ratio);
+            let Entry { sender, datagram, .. } = &row.entry;
             Some(Verdict {
-                figure: format!(
-                    "{} {} B: {:.1} %",
-                    row.entry.sender,
-                    row.entry.datagram,
-                    100.0 * share
-                ),
-                met: share >= least,
+                figure: format!("{sender} {datagram} B: {median:.1} % ({low:.0}–{high:.0})"),
+                met: median >= 100.0 * share.least,
             })
         };
-        rows.filter_map(verdict).collect()
+        self.rows.iter().filter(asked).filter_map(verdict).collect()
     }
 
     /// What `name`, which knows no events, made of the stream of `beside`.
