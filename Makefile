@@ -4,6 +4,8 @@
 export PATH := $(or $(CARGO_HOME),$(HOME)/.cargo)/bin:$(PATH):/usr/sbin:/sbin
 
 CARGO = cargo
+# Pages with tables of benchmarks.
+PAGES = --page README.md --page docs/PERFORMANCE.md
 DEPS = @sh scripts/deps.sh
 DEEP = loom miri fuzz
 
@@ -41,7 +43,8 @@ test-fast: ## unit tests only: no network, no privileges, seconds
 bench: ## the whole path against ceilings and rivals over a veth pair, into bench/PATH.md (as root; 22 minutes; BENCH='--quick': 2, printed)
 	$(DEPS) rust build net
 	$(CARGO) build --release --locked --package xdpsar-bench --bin bench-path
-	$(CARGO) run --release --locked --quiet --package xdpsar-bench --bin bench-path -- $(or $(BENCH),--json bench/results/path.json --markdown bench/PATH.md)
+	$(CARGO) run --release --locked --quiet --package xdpsar-bench --bin bench-path -- \
+		$(or $(BENCH),--json bench/results/path.json --markdown bench/PATH.md $(PAGES))
 
 bench-core: ## the reassembly core against memcpy and the incumbent's algorithm (BENCH_CORE='--quick': 2 minutes)
 	$(DEPS) rust build
@@ -61,7 +64,7 @@ bench-handoff: ## from workers to consumers: ns per item against other queues, a
 bench-latency: ## from the last fragment on the wire to the consumer's hands, by how threads wait (as root; 2 minutes; BENCH_LATENCY='--quick': 40 s)
 	$(DEPS) rust build net
 	$(CARGO) build --release --locked --package xdpsar-bench --bin bench-latency
-	$(CARGO) run --release --locked --quiet --package xdpsar-bench --bin bench-latency -- $(BENCH_LATENCY)
+	$(CARGO) run --release --locked --quiet --package xdpsar-bench --bin bench-latency -- $(or $(BENCH_LATENCY),--page docs/PERFORMANCE.md)
 
 bench-lend: ## events lent from packet memory against copied ones, per event at the receiver (as root; a minute)
 	$(DEPS) rust build net

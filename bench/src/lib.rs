@@ -20,6 +20,7 @@
 //! | [`fragment`] | the headers of a fragment |
 //! | [`incumbent`] | the incumbent's receiver, as its specification describes it |
 //! | [`machine`] | what a figure was measured on |
+//! | [`page`] | tables in pages that people write |
 //! | [`reading`] | all bytes of an event, looked at |
 //! | [`spread`] | lowest, median, highest |
 //! | [`workload`] | fragments in memory, and who takes them in |
@@ -30,6 +31,7 @@ pub mod exchange;
 pub mod fragment;
 pub mod incumbent;
 pub mod machine;
+pub mod page;
 pub mod reading;
 pub mod spread;
 pub mod workload;

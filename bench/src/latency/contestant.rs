@@ -15,6 +15,11 @@ use crate::clock::{Clock, STAMP};
 /// A lost event is waited for no longer.
 const PATIENCE: Duration = Duration::from_millis(100);
 
+/// Names of receivers.
+pub(crate) const XDP: &str = "xdp";
+pub(crate) const SOCKET: &str = "socket";
+pub(crate) const INCUMBENT: &str = "incumbent";
+
 /// Where the consumer runs. The worker is on core 1, the sender on core 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Consumer {
@@ -52,9 +57,9 @@ impl Contestant {
 
     pub(crate) const fn name(self) -> &'static str {
         match self {
-            Self::Ours { backend: Backend::Xdp, .. } => "xdp",
-            Self::Ours { .. } => "socket",
-            Self::Incumbent(_) => "incumbent",
+            Self::Ours { backend: Backend::Xdp, .. } => XDP,
+            Self::Ours { .. } => SOCKET,
+            Self::Incumbent(_) => INCUMBENT,
         }
     }
 

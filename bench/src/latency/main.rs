@@ -29,7 +29,7 @@ use std::{
 
 use anyhow::{Context, bail};
 use clap::Parser;
-use xdpsar_bench::machine;
+use xdpsar_bench::{machine, page};
 use xdpsar_tests::{Lab, LabConfig, privilege};
 
 use crate::{
@@ -68,6 +68,9 @@ struct Arguments {
     /// Where `LATENCY.md` and `results/latency.json` are written.
     #[arg(long, value_name = "DIRECTORY", default_value = "bench", conflicts_with = "quick")]
     into: PathBuf,
+    /// Puts the table of a summary into this page, where it names it.
+    #[arg(long, value_name = "FILE", conflicts_with = "quick")]
+    page: Option<PathBuf>,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -85,6 +88,9 @@ fn main() -> anyhow::Result<()> {
         for (name, text) in [("LATENCY.md", report.markdown()), ("results/latency.json", text)] {
             let path = arguments.into.join(name);
             std::fs::write(&path, text).with_context(|| format!("writing {}", path.display()))?;
+        }
+        if let Some(page) = &arguments.page {
+            page::update(page, &[("latency", report.summary())])?;
         }
     }
     Ok(())

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use xdpsar_bench::{machine, spread::spread};
 
 use crate::{
-    contestant::Consumer,
+    contestant::{Consumer, INCUMBENT, SOCKET, XDP},
     run::{Case, Outcome},
     sender::DATAGRAM,
 };
@@ -119,6 +119,25 @@ impl Row {
     }
 }
 
+impl Row {
+    fn waits_like(&self, other: &Self) -> bool {
+        let waits =
+            |row: &Self| (row.worker_waits.clone(), row.consumer_waits.clone(), row.shared_core);
+        waits(self) == waits(other)
+    }
+
+    /// How worker and consumer wait, for people.
+    fn way(&self) -> String {
+        let Self { receiver, worker_waits: worker, consumer_waits: consumer, .. } = self;
+        match (worker.as_str(), consumer.as_str()) {
+            _ if receiver == INCUMBENT => format!("incumbent: {worker}"),
+            ("adaptive", "adaptive") => "adaptive, adaptive (default)".to_owned(),
+            _ if self.shared_core => format!("{worker}, {consumer}, on one core"),
+            _ => format!("{worker}, {consumer}, the consumer on the sender's core"),
+        }
+    }
+}
+
 /// All that was measured, and on what.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Report {
@@ -141,6 +160,33 @@ impl Report {
         let mut text = String::new();
         self.write(&mut text).unwrap_or_else(|_| unreachable!("writing to a String cannot fail"));
         text
+    }
+
+    /// The median of each where nothing else is to be done, for a page: how
+    /// threads wait, and in how many fragments events come.
+    pub(crate) fn summary(&self) -> String {
+        let unloaded = || self.rows.iter().filter(|row| row.load == Load::Unloaded);
+        let mut text = "\n| worker, consumer | AF_XDP, 1 fragment | 100 fragments | sockets, 1 \
+                        fragment | 100 fragments |\n|---|---|---|---|---|\n"
+            .to_owned();
+        let mut ways: Vec<&Row> = Vec::new();
+        for row in unloaded() {
+            if !ways.iter().any(|way| way.waits_like(row)) {
+                ways.push(row);
+            }
+        }
+        for way in ways {
+            let cell = |(receiver, fragments): (&str, usize)| {
+                let it = |row: &&Row| row.fragments == fragments && row.waits_like(way);
+                let row = unloaded().filter(it).find(|row| {
+                    row.receiver == receiver || (row.receiver == INCUMBENT && receiver == SOCKET)
+                });
+                row.map_or_else(|| " |".to_owned(), |row| format!(" {:.1} |", row.p50_us))
+            };
+            let cells = [(XDP, 1), (XDP, 100), (SOCKET, 1), (SOCKET, 100)].map(cell);
+            text += &format!("| {} |{}\n", way.way(), cells.concat());
+        }
+        text + "\n"
     }
 
     fn write(&self, text: &mut String) -> fmt::Result {
@@ -219,7 +265,24 @@ impl Report {
 
 #[cfg(test)]
 mod tests {
-    use super::percentile;
+    use std::path::Path;
+
+    use xdpsar_bench::page;
+
+    use super::{Report, percentile};
+
+    #[test]
+    fn the_page_shows_what_is_on_record() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let read = |path| std::fs::read_to_string(root.join(path)).expect("it is there");
+        let report: Report =
+            serde_json::from_str(&read("bench/results/latency.json")).expect("a report");
+        let page = read("docs/PERFORMANCE.md");
+        assert!(page.contains("<!-- bench: latency -->\n"));
+        let new =
+            page::with_tables(&page, &[("latency", report.summary())]).expect("it has an end");
+        assert!(page == new, "the page is not what `make bench-latency` has written");
+    }
 
     #[test]
     fn percentiles_are_of_the_values_in_order() {

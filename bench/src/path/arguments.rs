@@ -51,6 +51,9 @@ pub(crate) struct Arguments {
     /// Writes the tables there, too.
     #[arg(long, value_name = "FILE")]
     pub(crate) markdown: Option<PathBuf>,
+    /// Puts the few tables of a summary into this page, where it names them.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) page: Vec<PathBuf>,
     /// Measures nothing: shows what an earlier run has written.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["json", "add", "part"])]
     pub(crate) from: Option<PathBuf>,

@@ -22,6 +22,7 @@
 //! | [`report`] | medians, and what a later part can add to |
 //! | [`target`] | what is asked for, and who meets it |
 //! | [`table`] | all of it as Markdown |
+//! | [`summary`] | the few tables that pages show |
 #![deny(unsafe_code)]
 
 mod arguments;
@@ -34,6 +35,7 @@ mod receivers;
 mod report;
 mod role;
 mod senders;
+mod summary;
 mod table;
 mod target;
 
@@ -41,6 +43,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::Parser;
+use xdpsar_bench::page;
 use xdpsar_tests::privilege;
 
 use crate::{
@@ -80,6 +83,9 @@ fn main() -> anyhow::Result<()> {
     println!("{text}");
     if let Some(path) = &arguments.markdown {
         std::fs::write(path, text).with_context(|| format!("writing {}", path.display()))?;
+    }
+    for page in &arguments.page {
+        page::update(page, &summary::tables(&report))?;
     }
     Ok(())
 }

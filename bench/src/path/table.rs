@@ -9,7 +9,7 @@ use crate::{
     course::Entry,
     lossless::Limit,
     report::{LosslessRow, Report, Row},
-    target::{self, Verdict},
+    summary, target,
 };
 
 /// What stands above the tables.
@@ -78,18 +78,9 @@ fn write_targets(text: &mut String, report: &Report) -> fmt::Result {
     writeln!(
         text,
         "## Targets\n\n\
-         Shares: median (lowest–highest) of ratios, each of two runs that followed each other closely.\n"
-    )?;
-    for target in target::judge(report) {
-        let (met, missed): (Vec<_>, Vec<_>) = target.verdicts.iter().partition(|v| v.met);
-        let list = |verdicts: Vec<&Verdict>| match verdicts.is_empty() {
-            true => "none".to_owned(),
-            false => verdicts.iter().map(|v| v.figure.as_str()).collect::<Vec<_>>().join("; "),
-        };
-        let (met, missed) = (list(met), list(missed));
-        writeln!(text, "* {}. **Met**: {met}. **Missed**: {missed}.", target.description)?;
-    }
-    writeln!(text)
+         Shares: median (lowest–highest) of ratios, each of two runs that followed each other closely.\n{}",
+        summary::targets(report)
+    )
 }
 
 fn write_lossless(text: &mut String, rows: &[LosslessRow]) -> fmt::Result {
