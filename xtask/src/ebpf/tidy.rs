@@ -40,11 +40,22 @@ pub(super) fn assert_no_paths(object: &[u8], root: &Path) -> Result<()> {
     tells.extend(["HOME", "CARGO_HOME"].into_iter().filter_map(|name| env::var(name).ok()));
     for tell in tells {
         // A home of `/` would be found in any path.
-        if tell.len() > 1 && object.windows(tell.len()).any(|part| part == tell.as_bytes()) {
+        if tell.len() > 1 && names(object, tell.as_bytes()) {
             bail!("the object contains the path `{tell}` of the machine it was built on");
         }
     }
     Ok(())
+}
+
+/// Whether `path` is somewhere in the object; an absolute one as the beginning
+/// of a path, or a checkout in `/src` would be found in those of `core`.
+fn names(object: &[u8], path: &[u8]) -> bool {
+    let is_within = |at: usize| {
+        let before = at.checked_sub(1).map(|at| object[at]);
+        let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
+        path.starts_with(b"/") && before.is_some_and(is_name)
+    };
+    object.windows(path.len()).enumerate().any(|(at, part)| part == path && !is_within(at))
 }
 
 /// What differs between two objects, section by section, for people; empty if
@@ -99,4 +110,21 @@ fn sections(elf: &[u8]) -> Result<BTreeMap<String, Vec<u8>>> {
             Ok((name, section.data(endian, elf)?.to_vec()))
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::names;
+
+    #[test]
+    fn a_path_is_found_where_one_begins() {
+        let object = b"\x7fELF\0/usr/lib/core/src/panic.rs\0registry/src/x\0";
+        assert!(names(object, b"/usr/lib"));
+        assert!(!names(object, b"/lib"));
+        assert!(!names(b"\0/usr/lib/core/src/panic.rs\0", b"/src"));
+        assert!(names(b"\0/src/main.rs\0", b"/src"));
+        assert!(names(b"/src/main.rs", b"/src"));
+        assert!(names(b"in (/src/main.rs:3)", b"/src"));
+        assert!(names(object, b"registry/src/"));
+    }
 }
