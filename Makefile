@@ -40,7 +40,7 @@ test-fast: ## unit tests only: no network, no privileges, seconds
 	$(DEPS) rust build
 	$(CARGO) test --locked --workspace --lib --bins
 
-bench: ## the whole path against ceilings and rivals over a veth pair, into bench/PATH.md (as root; 22 minutes; BENCH='--quick': 2, printed)
+bench: ## the whole path against ceilings and rivals over a veth pair, into bench/PATH.md (as root; 24 minutes; BENCH='--quick': 2, printed)
 	$(DEPS) rust build net
 	$(CARGO) build --release --locked --package xdpsar-bench --bin bench-path
 	$(CARGO) run --release --locked --quiet --package xdpsar-bench --bin bench-path -- \
@@ -61,7 +61,7 @@ bench-handoff: ## from workers to consumers: ns per item against other queues, a
 	$(CARGO) build --release --locked --package xdpsar-bench --bin bench-handoff
 	$(CARGO) run --release --locked --quiet --package xdpsar-bench --bin bench-handoff -- $(BENCH_HANDOFF)
 
-bench-latency: ## from the last fragment on the wire to the consumer's hands, by how threads wait (as root; 2 minutes; BENCH_LATENCY='--quick': 40 s)
+bench-latency: ## from the last fragment on the wire to the consumer's hands, by how threads wait (as root; 4 minutes; BENCH_LATENCY='--quick': 40 s)
 	$(DEPS) rust build net
 	$(CARGO) build --release --locked --package xdpsar-bench --bin bench-latency
 	$(CARGO) run --release --locked --quiet --package xdpsar-bench --bin bench-latency -- $(or $(BENCH_LATENCY),--page docs/PERFORMANCE.md)
@@ -82,7 +82,7 @@ bench-py: ## what Python costs: a call, an event, an array, threads (half a minu
 
 bench-report: bench bench-latency bench-scale plots ## all tables and pictures of docs/PERFORMANCE.md, anew (as root; half an hour)
 
-bench-scale: ## what more costs: workers, sockets, lanes, events in progress, consumers (as root; 4 minutes; BENCH_SCALE='--quick': less)
+bench-scale: ## what more costs: workers, sockets, lanes, events in progress, consumers (as root; 2 minutes; BENCH_SCALE='--quick': less)
 	$(DEPS) rust build net
 	$(CARGO) build --release --locked --package xdpsar-bench --bin bench-scale
 	$(CARGO) run --release --locked --quiet --package xdpsar-bench --bin bench-scale -- \

@@ -51,7 +51,8 @@ pub fn stolen() -> u64 {
 }
 
 /// What benchmarks and plots write.
-const RESULTS: [&str; 3] = ["bench/results", "bench/*.md", "docs/pictures"];
+const RESULTS: [&str; 5] =
+    ["bench/results", "bench/*.md", "docs/pictures", "docs/PERFORMANCE.md", "README.md"];
 
 /// The commit of the checkout in the working directory, with a `+` when files
 /// differ from it, results aside.
