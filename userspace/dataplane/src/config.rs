@@ -167,19 +167,20 @@ pub enum Lend {
 
 /// Bytes of an event from which on [`Lend::Auto`] lends: where it costs less
 /// for events that are consumed on another core, whether they are read or only
-/// counted. Worker and consumer together, in nanoseconds per event (medians of
+/// counted, and where an event fills half of its frame: that is what it keeps.
+/// Worker and consumer together, in nanoseconds per event (medians of
 /// four invocations of `make bench-lend`, Linux 6.18, veth pair, 2 cores of a
 /// shared AMD EPYC):
 ///
 /// | event | counted: copied | lent | read: copied | lent |
 /// |---|---|---|---|---|
-/// | 64 B | 364 | 385 | 384 | 423 |
-/// | 256 B | 453 | 487 | 474 | 533 |
-/// | 512 B | 503 | 452 | 532 | 542 |
-/// | 1024 B | 548 | 477 | 671 | 662 |
-/// | 1400 B | 573 | 495 | 690 | 681 |
-/// | 2048 B | 687 | 527 | 890 | 763 |
-/// | 3400 B | 680 | 559 | 924 | 777 |
+/// | 64 B | 290 | 339 | 288 | 334 |
+/// | 256 B | 342 | 311 | 347 | 357 |
+/// | 512 B | 416 | 339 | 416 | 394 |
+/// | 1024 B | 456 | 346 | 523 | 438 |
+/// | 1400 B | 519 | 346 | 604 | 475 |
+/// | 2048 B | 590 | 348 | 711 | 562 |
+/// | 3400 B | 631 | 351 | 843 | 632 |
 ///
 /// An event that is read in full on the very thread that receives it costs
 /// more when lent, at every size: it has to wait for the packet's memory
