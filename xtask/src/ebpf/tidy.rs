@@ -30,32 +30,33 @@ pub(super) fn strip(elf: &[u8]) -> Result<Vec<u8>> {
 
 /// Fails if the object tells where it was built.
 pub(super) fn assert_no_paths(object: &[u8], root: &Path) -> Result<()> {
-    let mut tells = vec![
-        root.display().to_string(),
-        "/home/".into(),
-        "/root/".into(),
-        "/tmp/".into(),
-        "registry/src/".into(),
-    ];
-    tells.extend(["HOME", "CARGO_HOME"].into_iter().filter_map(|name| env::var(name).ok()));
-    for tell in tells {
-        // A home of `/` would be found in any path.
-        if tell.len() > 1 && names(object, tell.as_bytes()) {
-            bail!("the object contains the path `{tell}` of the machine it was built on");
-        }
+    // Of paths to homes, checkouts and downloads, on any machine.
+    let mut parts = ["home", "root", "tmp"].map(|top| format!("/{top}/")).to_vec();
+    parts.push("registry/src/".into());
+    let mut paths = vec![root.display().to_string()];
+    paths.extend(["HOME", "CARGO_HOME"].into_iter().filter_map(|name| env::var(name).ok()));
+    // A home of `/` would be found in any path.
+    paths.retain(|path| path.len() > 1);
+    let mut told = parts.iter().filter(|part| places(object, part).next().is_some());
+    let mut led = paths.iter().filter(|path| has_path(object, path));
+    if let Some(tell) = told.next().or_else(|| led.next()) {
+        bail!("the object contains the path `{tell}` of the machine it was built on");
     }
     Ok(())
 }
 
-/// Whether `path` is somewhere in the object; an absolute one as the beginning
-/// of a path, or a checkout in `/src` would be found in those of `core`.
-fn names(object: &[u8], path: &[u8]) -> bool {
-    let is_within = |at: usize| {
-        let before = at.checked_sub(1).map(|at| object[at]);
-        let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
-        path.starts_with(b"/") && before.is_some_and(is_name)
-    };
-    object.windows(path.len()).enumerate().any(|(at, part)| part == path && !is_within(at))
+/// Whether a path in the object begins with this one: a checkout in `/src` is
+/// not in those of `core`.
+fn has_path(object: &[u8], path: &str) -> bool {
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
+    let begins = |at: usize| at.checked_sub(1).is_none_or(|before| !is_name(object[before]));
+    places(object, path).any(begins)
+}
+
+/// Where `text` is in the object.
+fn places(object: &[u8], text: &str) -> impl Iterator<Item = usize> {
+    let parts = object.windows(text.len()).enumerate();
+    parts.filter(move |(_, part)| *part == text.as_bytes()).map(|(at, _)| at)
 }
 
 /// What differs between two objects, section by section, for people; empty if
@@ -114,17 +115,30 @@ fn sections(elf: &[u8]) -> Result<BTreeMap<String, Vec<u8>>> {
 
 #[cfg(test)]
 mod tests {
-    use super::names;
+    use std::path::Path;
+
+    use super::{assert_no_paths, has_path};
 
     #[test]
     fn a_path_is_found_where_one_begins() {
-        let object = b"\x7fELF\0/usr/lib/core/src/panic.rs\0registry/src/x\0";
-        assert!(names(object, b"/usr/lib"));
-        assert!(!names(object, b"/lib"));
-        assert!(!names(b"\0/usr/lib/core/src/panic.rs\0", b"/src"));
-        assert!(names(b"\0/src/main.rs\0", b"/src"));
-        assert!(names(b"/src/main.rs", b"/src"));
-        assert!(names(b"in (/src/main.rs:3)", b"/src"));
-        assert!(names(object, b"registry/src/"));
+        let object = b"\x7fELF\0/usr/lib/core/src/panic.rs\0";
+        assert!(has_path(object, "/usr/lib"));
+        assert!(!has_path(object, "/lib"));
+        assert!(!has_path(object, "/src"));
+        assert!(has_path(b"\0/src/main.rs\0", "/src"));
+        assert!(has_path(b"/src/main.rs", "/src"));
+        assert!(has_path(b"in (/src/main.rs:3)", "/src"));
+    }
+
+    #[test]
+    fn homes_and_downloads_are_found_wherever_they_are() {
+        let root = Path::new("/nowhere/in/particular");
+        for top in ["home", "root", "tmp"] {
+            let object = format!("\0/var/{top}/checkout/main.rs\0");
+            assert!(assert_no_paths(object.as_bytes(), root).is_err(), "{object}");
+        }
+        assert!(assert_no_paths(b"\0registry/src/x\0", root).is_err());
+        assert!(assert_no_paths(b"\0library/core/src/hint.rs\0", root).is_ok());
+        assert!(assert_no_paths(b"\0/nowhere/in/particular/main.rs\0", root).is_err());
     }
 }
