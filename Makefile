@@ -4,8 +4,6 @@
 export PATH := $(or $(CARGO_HOME),$(HOME)/.cargo)/bin:$(PATH):/usr/sbin:/sbin
 
 CARGO = cargo
-# Pages with tables of benchmarks.
-PAGES = --page README.md --page docs/PERFORMANCE.md
 DEPS = @sh scripts/deps.sh
 DEEP = loom miri fuzz
 
@@ -44,7 +42,7 @@ bench: ## the whole path against ceilings and rivals over a veth pair, into benc
 	$(DEPS) rust build net
 	$(CARGO) build --release --locked --package xdpsar-bench --bin bench-path
 	$(CARGO) run --release --locked --quiet --package xdpsar-bench --bin bench-path -- \
-		$(or $(BENCH),--json bench/results/path.json --markdown bench/PATH.md $(PAGES))
+		$(or $(BENCH),--json bench/results/path.json --markdown bench/PATH.md --page README.md --page docs/PERFORMANCE.md)
 
 bench-core: ## the reassembly core against memcpy and the incumbent's algorithm (BENCH_CORE='--quick': 2 minutes)
 	$(DEPS) rust build

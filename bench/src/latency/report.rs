@@ -117,13 +117,11 @@ impl Row {
             events: all.len(),
         }
     }
-}
 
-impl Row {
     fn waits_like(&self, other: &Self) -> bool {
-        let waits =
-            |row: &Self| (row.worker_waits.clone(), row.consumer_waits.clone(), row.shared_core);
-        waits(self) == waits(other)
+        self.worker_waits == other.worker_waits
+            && self.consumer_waits == other.consumer_waits
+            && self.shared_core == other.shared_core
     }
 
     /// How worker and consumer wait, for people.

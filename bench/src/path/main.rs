@@ -57,10 +57,10 @@ use crate::{
 /// Of a run that counts, and of one that is to be quick.
 const TIMES: Times =
     Times { warm_up: Duration::from_millis(200), window: Duration::from_millis(400) };
-/// What a verdict rests on is run so many times as often as the rest.
-const JUDGED: usize = 3;
 const QUICK: Times =
     Times { warm_up: Duration::from_millis(150), window: Duration::from_millis(250) };
+/// What a verdict rests on is run so many times as often as the rest.
+const JUDGED: usize = 3;
 
 fn main() -> anyhow::Result<()> {
     let mut arguments = Arguments::parse();
